@@ -1,0 +1,41 @@
+# Everything builds its own environment in .venv from uv.lock; nothing is installed outside the checkout.
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.locked
+PORT ?= 8080
+DATA ?= ./data
+
+.PHONY: run test test-long check format setup bench clean
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml uv.lock
+	@test -x $(BIN)/python || python3 -m venv $(VENV)
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv sync --locked --quiet --inexact --extra server
+	@touch $(STAMP)
+
+run: setup
+	@$(BIN)/tallybook serve --port $(PORT) --data-dir $(DATA)
+
+test: setup
+	@$(BIN)/pytest
+
+test-long: setup
+	@TALLYBOOK_TEST_LONG=1 $(BIN)/pytest
+
+check: setup
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: setup
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: setup
+	@$(BIN)/python -m bench
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

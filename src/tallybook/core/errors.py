@@ -1,0 +1,94 @@
+"""Every error a caller can meet.
+
+    TallybookError
+        InvalidInput        the request is well formed but says something impossible; lists its faults
+        MalformedInput      the request cannot be read at all
+        Unauthenticated     no key, or one we do not know
+        Forbidden           a known key without the right
+        NotFound            no such object in this org
+        Conflict            contradicts what is stored
+        TooLarge            over a configured bound
+        Overloaded          try again after `retry_after_seconds`
+        StorageFull         the disk is full; nothing was stored
+
+Rooms subclass these and add facts; they never name a status code. Each dialect maps the classes above to its own
+statuses and bodies in its `errors.py`.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+Location = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing wrong with the input: where (`("events", 3, "usage", "input_tokens")`) and what."""
+
+    loc: Location
+    msg: str
+
+
+class TallybookError(Exception):
+    """Base of all errors. `code` is stable and may be matched on; `retryable` says whether a repeat may succeed."""
+
+    code: ClassVar[str] = "error"
+    retryable: ClassVar[bool] = False
+
+
+class MalformedInput(TallybookError):
+    code = "malformed"
+
+
+class InvalidInput(TallybookError):
+    """Holds at most `LISTED` faults; `faults_total` counts them all."""
+
+    code = "invalid"
+    LISTED: ClassVar[int] = 100
+
+    def __init__(self, faults: list[Fault] | tuple[Fault, ...]) -> None:
+        self.faults = tuple(faults[: self.LISTED])
+        self.faults_total = len(faults)
+        first = self.faults[0]
+        super().__init__(f"{'.'.join(map(str, first.loc))}: {first.msg}")
+
+
+class Unauthenticated(TallybookError):
+    code = "unauthenticated"
+
+
+class Forbidden(TallybookError):
+    code = "forbidden"
+
+
+class NotFound(TallybookError):
+    code = "not_found"
+
+
+class Conflict(TallybookError):
+    code = "conflict"
+
+
+class TooLarge(TallybookError):
+    code = "too_large"
+
+
+class Overloaded(TallybookError):
+    code = "overloaded"
+    retryable = True
+
+    def __init__(self, message: str, retry_after_seconds: int = 1) -> None:
+        self.retry_after_seconds = retry_after_seconds
+        super().__init__(message)
+
+
+class StorageFull(Overloaded):
+    code = "storage_full"
+
+    def __init__(self) -> None:
+        super().__init__("the disk is full; nothing was stored", retry_after_seconds=5)
+
+
+def invalid(*loc: str | int, msg: str) -> InvalidInput:
+    """An `InvalidInput` of a single fault."""
+    return InvalidInput([Fault(loc, msg)])

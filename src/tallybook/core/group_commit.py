@@ -1,0 +1,157 @@
+"""One writer per store: everything queued goes into the next commit, and answers leave after it.
+
+A commit costs milliseconds whatever its size, so requests never commit on their own. Each store has one writer
+thread; while a flush is in flight new work gathers in the queue and forms the next one.
+"""
+
+import asyncio
+import contextlib
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from tallybook.core.errors import Overloaded
+
+Job = TypeVar("Job")
+Answer = TypeVar("Answer")
+
+Flush = Callable[[Sequence[Job]], Sequence[Answer | BaseException]]
+
+
+@dataclass(frozen=True)
+class _Waiting(Generic[Job, Answer]):
+    job: Job
+    weight: int
+    future: "Future[Answer] | asyncio.Future[Answer]"
+
+
+class GroupWriter(Generic[Job, Answer]):
+    """Hands queued jobs to `flush` in order, as many at a time as weigh at most `flush_weight_max`.
+
+    `flush` commits all of them and returns one answer, or an exception, per job; an exception it raises answers every
+    job of that flush. At most `queue_weight_max` may wait: beyond it `submit` raises `Overloaded` and takes nothing.
+    `idle` is called on the writer thread when nothing has been queued for `idle_seconds`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        flush: Flush[Job, Answer],
+        *,
+        queue_weight_max: int,
+        flush_weight_max: int,
+        idle: Callable[[], None] | None = None,
+        idle_seconds: float = 0.2,
+    ) -> None:
+        self._name = name
+        self._flush = flush
+        self._queue_weight_max = queue_weight_max
+        self._flush_weight_max = flush_weight_max
+        self._idle = idle
+        self._idle_seconds = idle_seconds
+        self._queue: deque[_Waiting[Job, Answer]] = deque()
+        self._queued_weight = 0
+        self._wake = threading.Condition()
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    @property
+    def queued_weight(self) -> int:
+        return self._queued_weight
+
+    @property
+    def queue_weight_max(self) -> int:
+        return self._queue_weight_max
+
+    def submit(self, job: Job, weight: int = 1) -> "asyncio.Future[Answer]":
+        """Queues the job from an event loop; await the future for the answer after the commit."""
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._put(_Waiting(job, weight, future))
+        return future
+
+    def submit_from_thread(self, job: Job, weight: int = 1) -> "Future[Answer]":
+        """Queues the job from any thread without an event loop."""
+        future: Future[Answer] = Future()
+        self._put(_Waiting(job, weight, future))
+        return future
+
+    def close(self) -> None:
+        """Commits all that is queued, then stops. Later submissions are refused."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        self._thread.join()
+
+    def _put(self, waiting: _Waiting[Job, Answer]) -> None:
+        with self._wake:
+            if self._closing:
+                raise Overloaded("the server is shutting down")
+            if self._queue and self._queued_weight + waiting.weight > self._queue_weight_max:
+                raise Overloaded(f"the {self._name} queue is full")
+            self._queue.append(waiting)
+            self._queued_weight += waiting.weight
+            self._wake.notify()
+
+    def _run(self) -> None:
+        while batch := self._next_batch():
+            answers = self._answers([waiting.job for waiting in batch])
+            _announce(batch, answers)
+
+    def _next_batch(self) -> list[_Waiting[Job, Answer]]:
+        with self._wake:
+            rested = False
+            while not self._queue and not self._closing:
+                notified = self._wake.wait(None if rested else self._idle_seconds)
+                if not notified and self._idle is not None:
+                    rested = True
+                    self._wake.release()
+                    try:
+                        self._idle()
+                    finally:
+                        self._wake.acquire()
+            return self._take()
+
+    def _take(self) -> list[_Waiting[Job, Answer]]:
+        batch: list[_Waiting[Job, Answer]] = []
+        weight = 0
+        while self._queue and (not batch or weight + self._queue[0].weight <= self._flush_weight_max):
+            weight += self._queue[0].weight
+            batch.append(self._queue.popleft())
+        self._queued_weight -= weight
+        return batch
+
+    def _answers(self, jobs: Sequence[Job]) -> Sequence[Answer | BaseException]:
+        try:
+            return self._flush(jobs)
+        except Exception as error:
+            return [error] * len(jobs)
+
+
+def _announce(batch: "Sequence[_Waiting[Job, Answer]]", answers: Sequence[Answer | BaseException]) -> None:
+    """Wakes each event loop once per flush: one wake-up per job would cost a system call each."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Answer], Answer | BaseException]]] = {}
+    for waiting, answer in zip(batch, answers, strict=True):
+        if isinstance(waiting.future, asyncio.Future):
+            by_loop.setdefault(waiting.future.get_loop(), []).append((waiting.future, answer))
+        elif isinstance(answer, BaseException):
+            waiting.future.set_exception(answer)
+        else:
+            waiting.future.set_result(answer)
+    for loop, settled in by_loop.items():
+        # The loop is closed when its server was torn down meanwhile: nobody is left to answer.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(_settle, settled)
+
+
+def _settle(settled: "list[tuple[asyncio.Future[Answer], Answer | BaseException]]") -> None:
+    for future, answer in settled:
+        if future.done():  # the caller went away; the commit stands
+            continue
+        if isinstance(answer, BaseException):
+            future.set_exception(answer)
+        else:
+            future.set_result(answer)

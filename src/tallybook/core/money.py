@@ -1,0 +1,89 @@
+"""Exact numbers: money, quantities, and the one place where anything is rounded.
+
+US dollars are integers of picodollars (1e-12 USD); fractional quantities are integers of micro-units (1e-6). Rates
+are `Decimal`. No float takes part.
+"""
+
+from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
+
+PICO_PER_USD = 10**12
+MICRO_PER_UNIT = 10**6
+COST_USD_MAX = 9_000_000
+COUNTER_MAX = 2**53 - 1
+DIGITS_MAX = 38
+EXPONENT_MAX = 18
+
+_EXACT = Context(prec=DIGITS_MAX + EXPONENT_MAX + 20, rounding=ROUND_HALF_EVEN)
+
+
+class NotANumber(ValueError):
+    """The text is no finite number within 38 digits and exponents of -18…18."""
+
+
+def parse_number(value: str | int | Decimal) -> Decimal:
+    """The one parser of numbers from callers: finite, at most 38 digits, exponent -18…18.
+
+    The bounds are checked on the parsed digits and exponent, before anything scales the number:
+    `int(Decimal("1E+2000000"))` takes minutes. Raises `NotANumber`.
+    """
+    try:
+        # Longer texts cannot be in bounds unless padded with zeros; refusing them keeps parsing cheap.
+        if isinstance(value, str) and (len(value) > 200 or "_" in value or value != value.strip()):
+            raise NotANumber("must be a plain decimal number")
+        number = Decimal(value)
+    except InvalidOperation:
+        raise NotANumber("must be a decimal number") from None
+    return bounded(number)
+
+
+def bounded(number: Decimal) -> Decimal:
+    """The number itself if it is finite and within the bounds of `parse_number`; raises `NotANumber`."""
+    if not number.is_finite():
+        raise NotANumber("must be a finite number")
+    exponent = number.as_tuple().exponent
+    if not isinstance(exponent, int) or abs(exponent) > EXPONENT_MAX or len(number.as_tuple().digits) > DIGITS_MAX:
+        raise NotANumber(f"must have at most {DIGITS_MAX} digits and an exponent of -{EXPONENT_MAX} to {EXPONENT_MAX}")
+    return number
+
+
+def scaled(number: Decimal, per_unit: int) -> int:
+    """`number × per_unit` as an integer, rounded half-even. The number must be within `bounded`."""
+    return int(_EXACT.multiply(number, Decimal(per_unit)).quantize(Decimal(1), context=_EXACT))
+
+
+def pico_from_usd(usd: Decimal) -> int:
+    """Picodollars, half-even below a picodollar."""
+    return scaled(usd, PICO_PER_USD)
+
+
+def micro_from_units(units: Decimal) -> int:
+    """Micro-units, half-even below a micro-unit."""
+    return scaled(units, MICRO_PER_UNIT)
+
+
+def divide_half_even(numerator: int, denominator: int) -> int:
+    """`numerator / denominator` (denominator > 0) to the nearest integer, ties to even."""
+    quotient, remainder = divmod(numerator, denominator)
+    twice = 2 * remainder
+    if twice > denominator or (twice == denominator and quotient & 1):
+        return quotient + 1
+    return quotient
+
+
+def plain_digits(amount: int, decimals: int) -> str:
+    """`amount × 10^-decimals` in plain digits without trailing zeros: 6_800_000_000 at 12 is `0.0068`."""
+    sign, digits = ("-", -amount) if amount < 0 else ("", amount)
+    whole, part = divmod(digits, 10**decimals)
+    if part == 0:
+        return f"{sign}{whole}"
+    return f"{sign}{whole}.{part:0{decimals}d}".rstrip("0")
+
+
+def usd_text(pico: int) -> str:
+    """Picodollars as a decimal string in USD."""
+    return plain_digits(pico, 12)
+
+
+def units_text(micro: int) -> str:
+    """Micro-units as a decimal string."""
+    return plain_digits(micro, 6)

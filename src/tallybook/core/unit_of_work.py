@@ -1,0 +1,80 @@
+"""Changes that commit as one: an effect, its idempotent outcome and its journal entry.
+
+A service hands an *effect* to `Writes.once`. The engine runs it inside a transaction on its single writer, together
+with everything else queued, and answers after the commit. Stores take the `Transaction` the effect was given; only
+the engine that made it looks inside.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from tallybook.core.errors import Conflict
+
+Record = Mapping[str, Any]
+"""An outcome: a plain, versioned record of ids, amounts and instants that JSON can hold. Never a float, no secret."""
+
+
+class Transaction(Protocol):
+    """Opaque: made by an engine, passed on to that engine's stores."""
+
+
+Effect = Callable[[Transaction], Record]
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """Identity of a repeatable request: who asked, for what, under which `Idempotency-Key`, with which body."""
+
+    org_id: str
+    caller: str
+    method: str
+    path: str
+    key: str
+    body_hash: bytes
+
+    @staticmethod
+    def hash_of(body: bytes) -> bytes:
+        return hashlib.blake2b(body, digest_size=16).digest()
+
+
+class RepeatedWithOtherBody(Conflict):
+    code = "idempotency_key_reused"
+
+    def __init__(self) -> None:
+        super().__init__("this Idempotency-Key was used before with another body")
+
+
+class Refused(Conflict):
+    """A refusal as it was first answered, given again to a repeat of the same request."""
+
+    def __init__(self, code: str, message: str) -> None:
+        self.refused_code = code
+        super().__init__(message)
+
+
+class Writes(Protocol):
+    async def once(self, repeat: Repeat | None, effect: Effect) -> Record:
+        """Runs `effect` in a transaction and returns its record after the commit.
+
+        With `repeat`, the record (or the `Conflict` that the effect raised) is stored in the same commit and given
+        again to every later repeat; another body under the same key raises `RepeatedWithOtherBody`.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class JournalEntry:
+    """One line of the admin log: who changed what, from what, to what. Records are plain; secrets are left out."""
+
+    org_id: str
+    actor: str
+    action: str
+    subject: str
+    before: Record | None
+    after: Record | None
+
+
+class Journal(Protocol):
+    def append(self, transaction: Transaction, entry: JournalEntry, at_us: int) -> None: ...

@@ -1,0 +1,120 @@
+"""An event as its sender tells it, and an event on its way into the store."""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from tallybook.core.counters import Usage
+from tallybook.pricing.cost import Rating
+
+
+class UsageEvent(msgspec.Struct, frozen=True, gc=False):
+    """One metered fact, normalised: the recognised fields as the caller sent them. None means not sent.
+
+    Holds nothing the server fills in. `usage` maps counters to integers (see `core/counters.py`); `cost_pico` is a
+    given cost in picodollars; `metadata` is canonical JSON text of an object; instants are microseconds.
+    """
+
+    id: str | None = None
+    source: str = ""
+    kind: str = "completion"
+    occurred_at_us: int | None = None
+    user_id: str | None = None
+    external_user_id: str | None = None
+    project_id: str | None = None
+    team_id: str | None = None
+    api_key_id: str | None = None
+    account_id: str | None = None
+    transaction_id: str | None = None
+    session_id: str | None = None
+    context: str | None = None
+    image_size: str | None = None
+    image_quality: str | None = None
+    image_operation: str | None = None
+    vector_store_id: str | None = None
+    context_level: str | None = None
+    api_source: str | None = None
+    session_kind: str | None = None
+    provider: str | None = None
+    model: str | None = None
+    operation: str | None = None
+    endpoint: str | None = None
+    service_tier: str | None = None
+    batch: bool = False
+    background: bool = False
+    stream: bool = False
+    usage: Usage = {}
+    cost_pico: int | None = None
+    request_id: str | None = None
+    finish_reason: str | None = None
+    latency_ms: int | None = None
+    ttft_ms: int | None = None
+    description: str | None = None
+    metadata: str | None = None
+
+
+@dataclass(frozen=True)
+class Sender:
+    """Who an event is taken from, as plain values: what fills the blanks, and what the sender may claim and see.
+
+    `may_name_others`: may set `user_id` and `api_key_id` freely. `reads_org`: may read every event of the org.
+    `reads_user_id` / `reads_key_id`: otherwise, whose events may be read (both None: none).
+    """
+
+    org_id: str
+    key_id: str
+    user_id: str | None = None
+    project_id: str | None = None
+    external_user_id: str | None = None
+    may_name_others: bool = False
+    reads_org: bool = False
+    reads_user_id: str | None = None
+    reads_key_id: str | None = None
+
+
+class Submission(msgspec.Struct, frozen=True, gc=False):
+    """An event ready to be stored: identified, its blanks filled, rated.
+
+    `identity` and `content` are 16-byte hashes (see `identity.py`); `request_key` is None where the identity already
+    serves as the request's; `uid` is taken if the event turns out to be new.
+    """
+
+    org_id: str
+    event: UsageEvent
+    event_id: str
+    identity: bytes
+    content: bytes
+    request_key: bytes | None
+    uid: UUID
+    occurred_at_us: int
+    user_id: str | None
+    api_key_id: str | None
+    project_id: str | None
+    recorded_by: str
+    rating: Rating
+
+
+class Status(Enum):
+    INSERTED = "inserted"
+    DUPLICATE = "duplicate"
+    CONFLICT = "conflict"
+
+
+class Stored(NamedTuple):
+    """The first revision of an event as the store holds it, with what decides who may see it."""
+
+    uid: UUID
+    pricing: str
+    cost_pico: int | None
+    user_id: str | None
+    api_key_id: str | None
+
+
+class Outcome(NamedTuple):
+    """What became of one submission. `stored` is the new event, or the first one of a duplicate."""
+
+    status: Status
+    stored: Stored | None

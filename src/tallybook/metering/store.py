@@ -1,0 +1,23 @@
+"""What the metering room asks of a disk."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from tallybook.metering.event import Outcome, Submission
+
+
+class EventStore(Protocol):
+    def append(self, submissions: Sequence[Submission]) -> list[Outcome]:
+        """Stores what is new and classifies the rest, in one durable commit; one outcome per submission, in order.
+
+        The first submission of an identity wins, within the call and for ever. The same identity again is a
+        duplicate when content and filled-in user are the same as the first time, else a conflict. Stamps
+        `recorded_at` and `seq` (the commit's number, rising). Called from one thread at a time. Raises `StorageFull`.
+        """
+        ...
+
+    def maintain(self) -> None:
+        """Housekeeping for a quiet moment, called on the writer's thread."""
+        ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,147 @@
+-- The event store: a narrow key table that decides once-ness, index-free facts, and corrections beside them.
+-- Instants are integer microseconds since 1970, UTC; money is integer picodollars; decimal counters are micro-units.
+-- `seq` is the number of the commit that wrote a row; it rises with `recorded_at`.
+
+CREATE TABLE keys (                   -- one row per event, for ever
+    key         UUID PRIMARY KEY,     -- 128-bit hash of (org, source, id)
+    content     UUID NOT NULL,        -- content hash of the first revision; its first byte is the hash version
+    uid         UUID NOT NULL,
+    occurred_at BIGINT NOT NULL,
+    seq         BIGINT NOT NULL
+);
+
+CREATE TABLE request_keys (           -- where a request id is not already found by `keys`
+    key         UUID NOT NULL,        -- 128-bit hash of (org, request id); not unique
+    uid         UUID NOT NULL,
+    occurred_at BIGINT NOT NULL
+);
+
+CREATE TABLE facts (                  -- one row per revision; never changed
+    org_id VARCHAR NOT NULL,
+    uid UUID NOT NULL,
+    revision INTEGER NOT NULL,
+    seq BIGINT NOT NULL,
+    occurred_at BIGINT NOT NULL,
+    recorded_at BIGINT NOT NULL,
+    recorded_by VARCHAR NOT NULL,        -- id of the key that sent it
+    source VARCHAR NOT NULL,
+    event_id VARCHAR NOT NULL,
+    kind VARCHAR NOT NULL,
+    user_id VARCHAR,
+    external_user_id VARCHAR,
+    project_id VARCHAR,
+    team_id VARCHAR,
+    api_key_id VARCHAR,
+    account_id VARCHAR,
+    transaction_id VARCHAR,
+    session_id VARCHAR,
+    context VARCHAR,
+    image_size VARCHAR,
+    image_quality VARCHAR,
+    image_operation VARCHAR,
+    vector_store_id VARCHAR,
+    context_level VARCHAR,
+    api_source VARCHAR,
+    session_kind VARCHAR,
+    provider VARCHAR,
+    model VARCHAR,
+    operation VARCHAR,
+    endpoint VARCHAR,
+    service_tier VARCHAR,
+    batch BOOLEAN NOT NULL,
+    background BOOLEAN NOT NULL,
+    stream BOOLEAN NOT NULL,
+    request_id VARCHAR,                  -- null: the event id
+    finish_reason VARCHAR,
+    description VARCHAR,
+    metadata VARCHAR,
+    latency_ms BIGINT,
+    ttft_ms BIGINT,
+    -- counters (core/counters.py)
+    input_tokens BIGINT,
+    output_tokens BIGINT,
+    cache_read_tokens BIGINT,
+    cache_write_tokens BIGINT,
+    cache_write_5m_tokens BIGINT,
+    cache_write_30m_tokens BIGINT,
+    cache_write_1h_tokens BIGINT,
+    cache_write_12h_tokens BIGINT,
+    reasoning_tokens BIGINT,
+    input_audio_tokens BIGINT,
+    output_audio_tokens BIGINT,
+    cache_read_audio_tokens BIGINT,
+    input_image_tokens BIGINT,
+    output_image_tokens BIGINT,
+    cache_read_image_tokens BIGINT,
+    images BIGINT,
+    web_searches BIGINT,
+    audio_seconds BIGINT,
+    characters BIGINT,
+    units BIGINT,
+    requests BIGINT,
+    bytes BIGINT,
+    conversations_created BIGINT,
+    items_added BIGINT,
+    operations BIGINT,
+    files_created BIGINT,
+    request_count BIGINT,
+    duration_ms BIGINT,
+    workspace_bytes_in BIGINT,
+    workspace_bytes_out BIGINT,
+    files_changed BIGINT,
+    oom_killed BIGINT,
+    peak_memory_mib BIGINT,
+    reserved_memory_mib BIGINT,
+    -- rating; one cost column per line, picodollars
+    pricing VARCHAR NOT NULL,
+    price_id VARCHAR,
+    unpriced_units VARCHAR,              -- comma-separated
+    cost BIGINT,                         -- null: unpriced
+    known_cost BIGINT NOT NULL,
+    cost_input_tokens BIGINT,
+    cost_output_tokens BIGINT,
+    cost_cache_read_tokens BIGINT,
+    cost_cache_write_tokens BIGINT,
+    cost_cache_write_5m_tokens BIGINT,
+    cost_cache_write_30m_tokens BIGINT,
+    cost_cache_write_1h_tokens BIGINT,
+    cost_cache_write_12h_tokens BIGINT,
+    cost_reasoning_tokens BIGINT,
+    cost_input_audio_tokens BIGINT,
+    cost_output_audio_tokens BIGINT,
+    cost_cache_read_audio_tokens BIGINT,
+    cost_input_image_tokens BIGINT,
+    cost_output_image_tokens BIGINT,
+    cost_cache_read_image_tokens BIGINT,
+    cost_images BIGINT,
+    cost_web_searches BIGINT,
+    cost_audio_seconds BIGINT,
+    cost_characters BIGINT,
+    cost_units BIGINT,
+    cost_requests BIGINT,
+    cost_bytes BIGINT,
+    cost_conversations_created BIGINT,
+    cost_items_added BIGINT,
+    cost_operations BIGINT,
+    cost_files_created BIGINT,
+    cost_request_count BIGINT,
+    cost_duration_ms BIGINT,
+    cost_workspace_bytes_in BIGINT,
+    cost_workspace_bytes_out BIGINT,
+    cost_files_changed BIGINT,
+    cost_oom_killed BIGINT
+);
+
+CREATE TABLE corrections (            -- names the revision that is no longer in force, and what replaces it
+    org_id      VARCHAR NOT NULL,
+    uid         UUID NOT NULL,
+    superseded  INTEGER,              -- null: a restore, which supersedes nothing
+    replacement INTEGER,              -- null: a void
+    occurred_at BIGINT NOT NULL,      -- of the event, so that the anti-join can be narrowed
+    recorded_at BIGINT NOT NULL,
+    seq         BIGINT NOT NULL,
+    actor       VARCHAR NOT NULL,
+    reason      VARCHAR
+);
+
+CREATE TABLE schema_version (version INTEGER NOT NULL);

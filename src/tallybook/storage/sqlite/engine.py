@@ -1,0 +1,144 @@
+"""The SQLite file: one writer with group commit, read-only readers, numbered forward migrations.
+
+WAL with `synchronous=FULL`: a commit returns after the log reached the disk. Reads never wait for the writer.
+"""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, cast
+
+from tallybook.core.clock import Clock
+from tallybook.core.errors import Conflict, StorageFull
+from tallybook.core.group_commit import GroupWriter
+from tallybook.core.unit_of_work import Effect, Record, Refused, Repeat, RepeatedWithOtherBody, Transaction
+
+Work = Callable[[sqlite3.Connection], Any]
+
+
+class NewerDatabase(RuntimeError):
+    """The file was written by a newer release."""
+
+
+class SqliteEngine:
+    """Opens `path`, migrates it, and serves as the `Writes` of every room that keeps its facts here."""
+
+    def __init__(self, path: Path, clock: Clock, *, queue_max: int = 10_000, flush_max: int = 1_000) -> None:
+        self._path = path
+        self._clock = clock
+        self._local = threading.local()
+        self._readers: list[sqlite3.Connection] = []
+        self._writer = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._writer.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;")
+        _migrate(self._writer)
+        self._queue: GroupWriter[Work, Any] = GroupWriter(
+            "ledger", self._flush, queue_weight_max=queue_max, flush_weight_max=flush_max
+        )
+
+    async def write(self, work: Work) -> Any:
+        """Runs `work` on the writer inside the next group commit; its exception rolls back its own changes only."""
+        return await self._queue.submit(work)
+
+    async def once(self, repeat: Repeat | None, effect: Effect) -> Record:
+        outcome: Record = await self.write(lambda writer: self._run_once(writer, repeat, effect))
+        if "refused" in outcome:
+            raise Refused(**outcome["refused"])
+        return outcome
+
+    def read(self) -> sqlite3.Connection:
+        """This thread's read-only connection; every statement sees the newest commit."""
+        reader: sqlite3.Connection | None = getattr(self._local, "reader", None)
+        if reader is None:
+            reader = sqlite3.connect(f"file:{self._path}?mode=ro", uri=True, isolation_level=None, check_same_thread=False)
+            self._local.reader = reader
+            self._readers.append(reader)
+        return reader
+
+    def close(self) -> None:
+        """Commits what is queued and closes the file."""
+        self._queue.close()
+        for connection in (*self._readers, self._writer):
+            connection.close()
+
+    def _flush(self, jobs: Sequence[Work]) -> Sequence[Any]:
+        try:
+            self._writer.execute("BEGIN IMMEDIATE")
+            answers = [self._attempt(job) for job in jobs]
+            self._writer.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+            raise _translated(error) from error
+        return answers
+
+    def _attempt(self, job: Work) -> Any:
+        self._writer.execute("SAVEPOINT job")
+        try:
+            answer = job(self._writer)
+        except sqlite3.OperationalError:
+            raise  # the disk, not the job: nothing of this flush may commit
+        except Exception as error:
+            self._writer.execute("ROLLBACK TO job")
+            answer = error
+        self._writer.execute("RELEASE job")
+        return answer
+
+    def _run_once(self, writer: sqlite3.Connection, repeat: Repeat | None, effect: Effect) -> Record:
+        if repeat is None:
+            return effect(writer)
+        known = self._outcome(writer, repeat)
+        if known is not None:
+            return known
+        writer.execute("SAVEPOINT effect")
+        try:
+            outcome = effect(writer)
+        except Conflict as refusal:
+            writer.execute("ROLLBACK TO effect")
+            outcome = {"refused": {"code": refusal.code, "message": str(refusal)}}
+        writer.execute("RELEASE effect")
+        identity = (repeat.org_id, repeat.caller, repeat.method, repeat.path, repeat.key)
+        writer.execute(
+            "INSERT INTO idempotency (org_id, caller, method, path, key, body_hash, outcome, created_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (*identity, repeat.body_hash, json.dumps(outcome), self._clock.now_us()),
+        )
+        return outcome
+
+    def _outcome(self, writer: sqlite3.Connection, repeat: Repeat) -> Record | None:
+        row = writer.execute(
+            "SELECT body_hash, outcome FROM idempotency"
+            " WHERE org_id = ? AND caller = ? AND method = ? AND path = ? AND key = ?",
+            (repeat.org_id, repeat.caller, repeat.method, repeat.path, repeat.key),
+        ).fetchone()
+        if row is None:
+            return None
+        if row[0] != repeat.body_hash:
+            raise RepeatedWithOtherBody
+        outcome: Record = json.loads(row[1])
+        return outcome
+
+
+def connection_of(transaction: Transaction) -> sqlite3.Connection:
+    """The connection behind a transaction that this engine made."""
+    return cast(sqlite3.Connection, transaction)
+
+
+def _translated(error: sqlite3.Error) -> Exception:
+    if error.sqlite_errorcode in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC):
+        return StorageFull()
+    return error
+
+
+def _migrate(writer: sqlite3.Connection) -> None:
+    (version,) = writer.execute("PRAGMA user_version").fetchone()
+    scripts = sorted(
+        (entry for entry in resources.files(__package__).joinpath("migrations").iterdir() if entry.name.endswith(".sql")),
+        key=lambda entry: entry.name,
+    )
+    if version > len(scripts):
+        raise NewerDatabase(f"the ledger file is at version {version}; this release knows {len(scripts)}")
+    for number, script in enumerate(scripts[version:], start=version + 1):
+        writer.executescript(f"BEGIN; {script.read_text()} ; PRAGMA user_version={number}; COMMIT;")
