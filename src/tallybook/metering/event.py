@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
-from uuid import UUID
 
 import msgspec
 
@@ -21,7 +20,7 @@ class UsageEvent(msgspec.Struct, frozen=True, gc=False):
     id: str | None = None
     source: str = ""
     kind: str = "completion"
-    occurred_at_us: int | None = None
+    # Texts stand together: `identity.py` walks them in one stride.
     user_id: str | None = None
     external_user_id: str | None = None
     project_id: str | None = None
@@ -43,17 +42,18 @@ class UsageEvent(msgspec.Struct, frozen=True, gc=False):
     operation: str | None = None
     endpoint: str | None = None
     service_tier: str | None = None
+    request_id: str | None = None
+    finish_reason: str | None = None
+    description: str | None = None
+    metadata: str | None = None
+    occurred_at_us: int | None = None
+    cost_pico: int | None = None
+    latency_ms: int | None = None
+    ttft_ms: int | None = None
     batch: bool = False
     background: bool = False
     stream: bool = False
     usage: Usage = {}
-    cost_pico: int | None = None
-    request_id: str | None = None
-    finish_reason: str | None = None
-    latency_ms: int | None = None
-    ttft_ms: int | None = None
-    description: str | None = None
-    metadata: str | None = None
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Submission(msgspec.Struct, frozen=True, gc=False):
     """An event ready to be stored: identified, its blanks filled, rated.
 
     `identity` and `content` are 16-byte hashes (see `identity.py`); `request_key` is None where the identity already
-    serves as the request's; `uid` is taken if the event turns out to be new.
+    serves as the request's; `uid` (16 bytes of a UUIDv7) is taken if the event turns out to be new.
     """
 
     org_id: str
@@ -88,7 +88,7 @@ class Submission(msgspec.Struct, frozen=True, gc=False):
     identity: bytes
     content: bytes
     request_key: bytes | None
-    uid: UUID
+    uid: bytes
     occurred_at_us: int
     user_id: str | None
     api_key_id: str | None
@@ -106,7 +106,7 @@ class Status(Enum):
 class Stored(NamedTuple):
     """The first revision of an event as the store holds it, with what decides who may see it."""
 
-    uid: UUID
+    uid: bytes
     pricing: str
     cost_pico: int | None
     user_id: str | None

@@ -1,0 +1,25 @@
+"""The native dialect: everything that no foreign format claims."""
+
+from fastapi import APIRouter
+
+from tallybook.analytics.service import UsageService
+from tallybook.auth.service import AuthService
+from tallybook.core.paging import Cursors
+from tallybook.http.native import events_read, keys, orgs, prices, usage
+from tallybook.http.native.errors import DIALECT
+from tallybook.orgs.service import OrgService
+from tallybook.pricing.service import PricingService
+
+__all__ = ["DIALECT", "routers"]
+
+
+def routers(
+    auth: AuthService, org_service: OrgService, pricing: PricingService, usage_service: UsageService, cursors: Cursors
+) -> list[APIRouter]:
+    return [
+        usage.router(usage_service),
+        events_read.router(usage_service),
+        keys.router(auth, cursors),
+        orgs.router(org_service, cursors),
+        prices.router(pricing, cursors),
+    ]

@@ -27,19 +27,24 @@ class SqliteEngine:
     """Opens `path`, migrates it, and serves as the `Writes` of every room that keeps its facts here."""
 
     def __init__(self, path: Path, clock: Clock, *, queue_max: int = 10_000, flush_max: int = 1_000) -> None:
-        self._path = path
+        # A URI, so that a blank, `?` or `%` in a folder's name stays part of the name.
+        self._read_only_uri = f"{path.absolute().as_uri()}?mode=ro"
         self._clock = clock
         self._local = threading.local()
         self._readers: list[sqlite3.Connection] = []
         self._writer = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._writer.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;")
+        self._writer.executescript(
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
+        )
+        # What is deleted is overwritten: a purged outcome must not linger in free pages (see decision 0002).
+        self._writer.execute("PRAGMA secure_delete=ON")
         _migrate(self._writer)
         self._queue: GroupWriter[Work, Any] = GroupWriter(
             "ledger", self._flush, queue_weight_max=queue_max, flush_weight_max=flush_max
         )
 
     async def write(self, work: Work) -> Any:
-        """Runs `work` on the writer inside the next group commit; its exception rolls back its own changes only."""
+        """Runs `work` on the writer in the next group commit; its exception rolls back its own changes."""
         return await self._queue.submit(work)
 
     async def once(self, repeat: Repeat | None, effect: Effect) -> Record:
@@ -48,11 +53,17 @@ class SqliteEngine:
             raise Refused(**outcome["refused"])
         return outcome
 
+    async def purge_outcomes(self, before_us: int, limit: int) -> int:
+        """Forgets the oldest outcomes from before that instant, about `limit` of them; returns how many."""
+        return cast(int, await self.write(lambda writer: _purge_outcomes(writer, before_us, limit)))
+
     def read(self) -> sqlite3.Connection:
         """This thread's read-only connection; every statement sees the newest commit."""
         reader: sqlite3.Connection | None = getattr(self._local, "reader", None)
         if reader is None:
-            reader = sqlite3.connect(f"file:{self._path}?mode=ro", uri=True, isolation_level=None, check_same_thread=False)
+            reader = sqlite3.connect(
+                self._read_only_uri, uri=True, isolation_level=None, check_same_thread=False
+            )
             self._local.reader = reader
             self._readers.append(reader)
         return reader
@@ -126,8 +137,18 @@ def connection_of(transaction: Transaction) -> sqlite3.Connection:
     return cast(sqlite3.Connection, transaction)
 
 
+def _purge_outcomes(writer: sqlite3.Connection, before_us: int, limit: int) -> int:
+    oldest = "SELECT created_at FROM idempotency WHERE created_at < ? ORDER BY created_at LIMIT ?"
+    (last,) = writer.execute(f"SELECT max(created_at) FROM ({oldest})", (before_us, limit)).fetchone()
+    return writer.execute("DELETE FROM idempotency WHERE created_at <= ?", (last,)).rowcount
+
+
 def _translated(error: sqlite3.Error) -> Exception:
-    if error.sqlite_errorcode in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC):
+    if getattr(error, "sqlite_errorcode", None) in (
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR_WRITE,
+        sqlite3.SQLITE_IOERR_FSYNC,
+    ):
         return StorageFull()
     return error
 
@@ -135,7 +156,11 @@ def _translated(error: sqlite3.Error) -> Exception:
 def _migrate(writer: sqlite3.Connection) -> None:
     (version,) = writer.execute("PRAGMA user_version").fetchone()
     scripts = sorted(
-        (entry for entry in resources.files(__package__).joinpath("migrations").iterdir() if entry.name.endswith(".sql")),
+        (
+            entry
+            for entry in resources.files(__package__).joinpath("migrations").iterdir()
+            if entry.name.endswith(".sql")
+        ),
         key=lambda entry: entry.name,
     )
     if version > len(scripts):

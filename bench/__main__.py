@@ -1,0 +1,88 @@
+"""`make bench`: every figure as a ratio measured in one run, printed and kept as dated JSON in `bench/results/`."""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from bench import ingest, server
+from tallybook import __version__
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--quick", action="store_true", help="a tenth of the load")
+    quick = parser.parse_args().quick
+    scale = 10 if quick else 1
+    report: dict[str, Any] = {"machine": _machine(), "calibration": _calibration()}
+    _show("machine", report["machine"])
+    _show("calibration", report["calibration"])
+    report["batches"] = ingest.batches(200_000 // scale, repeats=3)
+    _show("batch ingest, 1 000 events each (bars: ratio >= 0.4, >= 40 000/s)", report["batches"])
+    for connections, requests, bar in ((64, 10_000, ">= 0.12"), (256, 20_000, ">= 0.25")):
+        report[f"singles_{connections}"] = ingest.singles(requests // scale, connections)
+        _show(f"single events, {connections} connections (bar: ratio {bar})", report[f"singles_{connections}"])
+    report["singles_1"] = ingest.singles(500 // scale, 1)
+    _show("single events, one connection (bar: p50 < 10 ms)", report["singles_1"])
+    report["weight"] = _weight()
+    _show("weight (bars: help < 0.4 s, idle < 350 MiB)", report["weight"])
+    report["calibration_after"] = _calibration()
+    results = Path(__file__).parent / "results"
+    results.mkdir(exist_ok=True)
+    path = results / f"{datetime.now(UTC):%Y-%m-%dT%H%M%S}.json"
+    path.write_text(json.dumps(report, indent=2) + "\n")
+    print(f"\nwritten to {path}")
+
+
+def _machine() -> dict[str, Any]:
+    return {
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "duckdb": duckdb.__version__,
+        "tallybook": __version__,
+    }
+
+
+def _calibration() -> dict[str, float]:
+    """A fixed loop: compare it between reports before comparing anything else. Milliseconds, best and median of 9."""
+    times = []
+    for _ in range(9):
+        started = time.perf_counter()
+        total = 0
+        for number in range(1_000_000):
+            total += number * number
+        times.append((time.perf_counter() - started) * 1000)
+    times.sort()
+    return {"best_ms": round(times[0], 1), "median_ms": round(times[4], 1)}
+
+
+def _weight() -> dict[str, float]:
+    seconds = []
+    for _ in range(5):
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "tallybook", "--help"], check=True, stdout=subprocess.DEVNULL)
+        seconds.append(time.perf_counter() - started)
+    with tempfile.TemporaryDirectory() as folder, server.running(Path(folder)) as (_, pid):
+        time.sleep(1)
+        rss = server.rss_mib(pid)
+    return {"help_seconds": round(sorted(seconds)[2], 3), "idle_rss_mib": round(rss)}
+
+
+def _show(title: str, figures: dict[str, Any]) -> None:
+    print(f"\n{title}")
+    for name, value in figures.items():
+        print(f"  {name:28} {value}")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

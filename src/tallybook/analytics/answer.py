@@ -1,0 +1,65 @@
+"""Answers: buckets with their rows, and events as they are in force. Numbers are exact integers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from tallybook.core.counters import Usage
+from tallybook.core.time_window import TimeWindow
+
+Group = tuple[str | bool | None, ...]
+Numbers = tuple[int | None, ...]
+
+
+class UsageRow(NamedTuple):
+    """One combination of the grouped values that has usage: `group` by `group_by`, `numbers` by `measures`.
+
+    A sum is never None; a maximum is where nothing was reported.
+    """
+
+    group: Group
+    numbers: Numbers
+
+
+class UsageBucket(NamedTuple):
+    window: TimeWindow
+    rows: tuple[UsageRow, ...]
+
+
+@dataclass(frozen=True)
+class UsagePage:
+    """Buckets ascending, empty ones included; rows ascending by group, None last. `next_page` None: the last page."""
+
+    buckets: tuple[UsageBucket, ...]
+    next_page: str | None
+
+
+@dataclass(frozen=True)
+class EventRecord:
+    """An event as it is in force. Instants are microseconds, money picodollars.
+
+    `fields` are the texts, flags and latencies that are set, by the names of the event format; `metadata` is JSON text.
+    `lines` are the rated units with their cost.
+    """
+
+    uid: str
+    org_id: str
+    revision: int
+    seq: int
+    occurred_at_us: int
+    recorded_at_us: int
+    event_id: str
+    fields: Mapping[str, str | bool | int]
+    usage: Usage
+    pricing: str
+    price_id: str | None
+    cost_pico: int | None
+    known_cost_pico: int
+    unpriced_units: tuple[str, ...]
+    lines: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class EventPage:
+    events: tuple[EventRecord, ...]
+    next_page: str | None

@@ -1,0 +1,120 @@
+"""A question turned into what an engine needs: integers, columns, bounds. Pure."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from math import gcd
+
+from tallybook.analytics.query import Condition, Dimension, EventQuery, UsageQuery
+from tallybook.core.time_window import Bucket, TimeWindow, bucket_rule
+
+STORABLE = TimeWindow(0, 2**62)
+"""Every instant an engine can hold. Windows beyond it are answered without asking one."""
+
+
+@dataclass(frozen=True)
+class Slices:
+    """Which bucket an instant falls into: `n = (instant - origin_us) // step_us`, or `lookup[n]` where there is one."""
+
+    origin_us: int
+    step_us: int
+    lookup: tuple[int, ...] | None = None
+
+    @staticmethod
+    def between(edges: list[int]) -> "Slices | None":
+        """Slices for contiguous buckets between these edges; None for a single bucket."""
+        if len(edges) <= 2:
+            return None
+        widths = [following - edge for edge, following in pairwise(edges)]
+        step_us = gcd(*widths)
+        if len(set(widths)) == 1:
+            return Slices(edges[0], step_us)
+        return Slices(edges[0], step_us, tuple(n for n, width in enumerate(widths) for _ in range(width // step_us)))
+
+
+@dataclass(frozen=True)
+class Span:
+    """The facts a read covers: of these orgs (None: all), in this window, up to this commit (None: the newest)."""
+
+    org_ids: tuple[str, ...] | None
+    window: TimeWindow
+    seq_max: int | None = None
+
+
+@dataclass(frozen=True)
+class AggregatePlan:
+    """One page of a usage query. At most `rows_max` rows are wanted; an engine stops one row after them."""
+
+    span: Span
+    as_of_us: int | None
+    slices: Slices | None
+    group_by: tuple[Dimension, ...]
+    conditions: tuple[Condition, ...]
+    measures: tuple[str, ...]
+    rows_max: int
+
+
+@dataclass(frozen=True)
+class Position:
+    """The last event of the page before, and the commit at which the walk began."""
+
+    occurred_at_us: int
+    uid: str
+    seq_max: int
+
+
+@dataclass(frozen=True)
+class ListPlan:
+    """One page of an event list, newest first by (occurred_at, uid)."""
+
+    span: Span
+    as_of_us: int | None
+    conditions: tuple[Condition, ...]
+    ids: tuple[str, ...]
+    sources: tuple[str, ...]
+    request_ids: tuple[str, ...]
+    after: Position | None
+    limit: int
+
+
+def page_window(query: UsageQuery, now_us: int) -> TimeWindow:
+    """The whole range that the pages of a query cover."""
+    window = TimeWindow(query.start_us, now_us if query.end_us is None else query.end_us)
+    if query.whole_buckets and query.bucket is not Bucket.ALL and window.start_us < window.end_us:
+        return window.widened(bucket_rule(query.bucket, query.zone))
+    return window
+
+
+def page_edges(query: UsageQuery, window: TimeWindow, limit: int) -> list[int]:
+    """Edges of the first buckets of a window, as `TimeWindow.edges`."""
+    if query.bucket is Bucket.ALL:
+        return [window.start_us, window.end_us] if window.start_us < window.end_us else []
+    return window.edges(bucket_rule(query.bucket, query.zone), limit)
+
+
+def aggregate_plan(query: UsageQuery, covered: TimeWindow, edges: list[int], rows_max: int) -> AggregatePlan:
+    return AggregatePlan(
+        span=Span(query.reach.org_ids, covered),
+        as_of_us=query.as_of_us,
+        slices=Slices.between(edges),
+        group_by=query.group_by,
+        conditions=query.reach.conditions + query.conditions,
+        measures=query.measures,
+        rows_max=rows_max,
+    )
+
+
+def list_plan(query: EventQuery, after: Position | None) -> ListPlan:
+    start_us = STORABLE.start_us if query.start_us is None else query.start_us
+    end_us = STORABLE.end_us if query.end_us is None else query.end_us
+    if after is not None:
+        end_us = min(end_us, after.occurred_at_us + 1)
+    return ListPlan(
+        span=Span(query.reach.org_ids, TimeWindow(start_us, end_us), after.seq_max if after else None),
+        as_of_us=query.as_of_us,
+        conditions=query.reach.conditions + query.conditions,
+        ids=query.ids,
+        sources=query.sources,
+        request_ids=query.request_ids,
+        after=after,
+        limit=query.limit,
+    )

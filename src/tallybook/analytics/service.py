@@ -1,0 +1,115 @@
+"""The one way to ask: checks a question, answers one page of it, and seals the cursor of the next."""
+
+from itertools import groupby, pairwise
+from operator import attrgetter
+from typing import cast
+from uuid import UUID
+
+from tallybook.analytics.answer import EventPage, EventRecord, UsageBucket, UsagePage, UsageRow
+from tallybook.analytics.errors import NoSuchEvent, TooManyBuckets, TooManyRows
+from tallybook.analytics.plan import (
+    STORABLE,
+    Position,
+    aggregate_plan,
+    list_plan,
+    page_edges,
+    page_window,
+)
+from tallybook.analytics.query import BUCKETS_MAX, EventQuery, Reach, UsageQuery
+from tallybook.analytics.store import AggregateRow, UsageStore
+from tallybook.core.clock import Clock
+from tallybook.core.errors import invalid
+from tallybook.core.paging import BadCursor, Cursors
+from tallybook.core.time_window import TimeWindow
+
+
+class UsageService:
+    """Answers every dialect. `rows_max`: most result rows of one page, beyond which it is refused."""
+
+    def __init__(self, store: UsageStore, cursors: Cursors, clock: Clock, *, rows_max: int) -> None:
+        self._store = store
+        self._cursors = cursors
+        self._clock = clock
+        self._rows_max = rows_max
+
+    def query(self, query: UsageQuery) -> UsagePage:
+        """One page of buckets. Raises `InvalidInput`, `TooManyBuckets` and `TooManyRows`."""
+        query.check()
+        window = self._rest_of(query)
+        edges = page_edges(query, window, (query.limit or BUCKETS_MAX))
+        if not edges:
+            return UsagePage((), None)
+        has_more = edges[-1] < window.end_us
+        if has_more and query.limit is None:
+            raise TooManyBuckets(BUCKETS_MAX)
+        covered = TimeWindow(window.start_us, min(edges[-1], window.end_us))
+        rows = self._rows(query, covered, edges)
+        next_page = self._cursors.seal(query.question, (edges[-1], window.end_us)) if has_more else None
+        return UsagePage(_buckets(covered, edges, rows), next_page)
+
+    def list_events(self, query: EventQuery) -> EventPage:
+        """One page of events, newest first. Raises `InvalidInput`."""
+        query.check()
+        after = self._position(query)
+        found = self._store.list_events(list_plan(query, after))
+        events = tuple(found.events[: query.limit])
+        if len(found.events) <= query.limit:
+            return EventPage(events, None)
+        last = events[-1]
+        return EventPage(events, self._cursors.seal(query.question, (last.occurred_at_us, last.uid, found.seq_max)))
+
+    def get_event(self, reach: Reach, uid: str, as_of_us: int | None = None) -> EventRecord:
+        """Raises `NoSuchEvent`, also for one that the asker may not see."""
+        event = self._store.find_event(reach, uid, as_of_us) if _is_uid(uid) else None
+        if event is None:
+            raise NoSuchEvent(uid)
+        return event
+
+    def _rest_of(self, query: UsageQuery) -> TimeWindow:
+        """What is left of the range at the page asked for. A first page begins it, at the time it is asked."""
+        position = self._opened(query.question, query.page)
+        if position is None:
+            return page_window(query, self._clock.now_us())
+        next_start, end = position
+        return TimeWindow(cast(int, next_start), cast(int, end))
+
+    def _rows(self, query: UsageQuery, covered: TimeWindow, edges: list[int]) -> list[AggregateRow]:
+        if covered.end_us <= STORABLE.start_us or covered.start_us >= STORABLE.end_us:
+            return []
+        rows = self._store.aggregate(aggregate_plan(query, covered, edges, self._rows_max))
+        if len(rows) > self._rows_max:
+            raise TooManyRows(self._rows_max)
+        return rows
+
+    def _position(self, query: EventQuery) -> Position | None:
+        position = self._opened(query.question, query.page)
+        if position is None:
+            return None
+        occurred_at, uid, seq_max = position
+        return Position(cast(int, occurred_at), cast(str, uid), cast(int, seq_max))
+
+    def _opened(self, question: str, page: str | None) -> list[int | str] | None:
+        if page is None:
+            return None
+        try:
+            return self._cursors.open(question, page)
+        except BadCursor as error:
+            raise invalid("query", "page", msg=str(error)) from None
+
+
+def _buckets(covered: TimeWindow, edges: list[int], rows: list[AggregateRow]) -> tuple[UsageBucket, ...]:
+    """Every bucket between the edges, the outer two clipped to what is covered."""
+    by_bucket = {
+        number: tuple(UsageRow(row.group, row.numbers) for row in members)
+        for number, members in groupby(rows, key=attrgetter("bucket"))
+    }
+    clipped = [covered.start_us, *edges[1:-1], covered.end_us]
+    windows = [TimeWindow(start, end) for start, end in pairwise(clipped)]
+    return tuple(UsageBucket(window, by_bucket.get(number, ())) for number, window in enumerate(windows))
+
+
+def _is_uid(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text.lower()
+    except ValueError:
+        return False

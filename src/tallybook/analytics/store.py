@@ -1,0 +1,37 @@
+"""What the analytics room asks of a disk. Everything is answered from what is in force."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from tallybook.analytics.answer import EventRecord, Group, Numbers
+from tallybook.analytics.plan import AggregatePlan, ListPlan
+from tallybook.analytics.query import Reach
+
+
+class AggregateRow(NamedTuple):
+    """`bucket` counts the buckets of the plan from 0."""
+
+    bucket: int
+    group: Group
+    numbers: Numbers
+
+
+class EventSlice(NamedTuple):
+    """At most `limit + 1` events, and the commit up to which they were read."""
+
+    events: Sequence[EventRecord]
+    seq_max: int
+
+
+class UsageStore(Protocol):
+    """Called from many threads. Each call reads one consistent state."""
+
+    def aggregate(self, plan: AggregatePlan) -> list[AggregateRow]:
+        """Rows ascending by bucket and group (None last), at most `plan.rows_max + 1`; none for an empty bucket."""
+        ...
+
+    def list_events(self, plan: ListPlan) -> EventSlice: ...
+
+    def find_event(self, reach: Reach, uid: str, as_of_us: int | None) -> EventRecord | None:
+        """`uid` is a UUID in its usual form."""
+        ...

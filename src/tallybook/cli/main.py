@@ -1,0 +1,70 @@
+"""`tallybook`: the command group. Commands are loaded when they are run, so that help answers at once."""
+
+from importlib import import_module
+
+import click
+
+from tallybook import __version__
+from tallybook.cli.options import Options, shared_options
+
+COMMANDS = {
+    "serve": ("tallybook.cli.serve:serve", "Start the server."),
+    "import": ("tallybook.cli.import_:import_", "Import usage events from a CSV or NDJSON file."),
+    "keys": ("tallybook.cli.keys:keys", "Create, list and revoke keys."),
+    "orgs": ("tallybook.cli.orgs:orgs", "Create and list orgs."),
+    "prices": ("tallybook.cli.prices:prices", "List and set prices."),
+    "settings": ("tallybook.cli.settings:settings", "Show and change the settings of an org."),
+}
+"""Name -> where the command is, and its line in the help."""
+
+
+class LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Runs the command; an error of the SDK becomes a message instead of a traceback."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            message = _client_message(error)
+            if message is None:
+                raise
+            raise click.ClickException(message) from error
+
+
+def _client_message(error: Exception) -> str | None:
+    # Imported only now: an error of the SDK can only arise where the SDK was loaded already.
+    from tallybook.cli.messages import message_of
+    from tallybook.sdk.errors import ClientError
+
+    return message_of(error) if isinstance(error, ClientError) else None
+
+
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
+@click.version_option(__version__, message="tallybook %(version)s")
+@shared_options
+@click.pass_context
+def main(ctx: click.Context, options: Options) -> None:
+    """Tallybook: a self-hosted usage book for AI platforms.
+
+    Every command but `serve` speaks to a running server: the one named by --url or TALLYBOOK_BASE_URL, else
+    the one that runs on the data folder. The key comes from --key or TALLYBOOK_API_KEY, else from the data
+    folder.
+    """
+    ctx.obj = options
+    if options.data_dir is not None:
+        ctx.default_map = {"serve": {"data_dir": options.data_dir}}

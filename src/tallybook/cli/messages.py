@@ -1,0 +1,40 @@
+"""What a failed call says on the command line."""
+
+from tallybook.cli.connection import START_HINT
+from tallybook.sdk.errors import (
+    APIError,
+    ClientError,
+    Fault,
+    InvalidRequest,
+    Overloaded,
+    PermissionDenied,
+    Unauthenticated,
+    Unreachable,
+)
+
+
+def message_of(error: ClientError) -> str:
+    """One line; for refused input one more per fault."""
+    match error:
+        case Unreachable():
+            return f"cannot reach the server at {error.url} ({error.reason}); {START_HINT}"
+        case Unauthenticated():
+            return (
+                f"the server does not accept this key (401: {error.detail}); see --key and TALLYBOOK_API_KEY"
+            )
+        case PermissionDenied():
+            return f"this key may not do that (403: {error.detail})"
+        case InvalidRequest():
+            return "\n".join(
+                [f"the server refused the input (422: {error.detail})", *map(_fault_line, error.errors)]
+            )
+        case Overloaded():
+            return f"the server is too busy ({error.status}: {error.detail}); try again later"
+        case APIError():
+            return f"{error.detail} ({error.status} {error.code})"
+        case _:
+            return str(error)
+
+
+def _fault_line(fault: Fault) -> str:
+    return f"  {'.'.join(map(str, fault.loc))}: {fault.msg}"

@@ -1,0 +1,24 @@
+"""`tallybook serve`: the server in this process."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option("--host", help="Address to listen on (default 127.0.0.1).")
+@click.option("--port", type=int, help="Port to listen on; 0 takes a free one (default 8080).")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder of the databases (default ./data).")
+def serve(host: str | None, port: int | None, data_dir: Path | None) -> None:
+    """Start the server. Every setting also exists as TALLYBOOK_… in the environment (docs/settings.md)."""
+    try:
+        from tallybook.server import CannotStart, run
+    except ModuleNotFoundError as missing:
+        raise click.ClickException(
+            f"the server is not installed ({missing}): pip install 'tallybook[server]'"
+        ) from None
+    given = {"host": host, "port": port, "data_dir": data_dir}
+    try:
+        run({name: value for name, value in given.items() if value is not None})
+    except CannotStart as error:
+        raise click.ClickException(str(error)) from None

@@ -1,0 +1,127 @@
+"""Who may call which route: one table, and the gate that reads it."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from tallybook.auth.key import Caller, Role, Scope
+from tallybook.auth.service import AuthService
+from tallybook.core.errors import Forbidden, Unauthenticated, invalid
+from tallybook.core.unit_of_work import Repeat
+
+Headers = Iterable[tuple[bytes, bytes]]
+"""As ASGI has them: names in lower case."""
+
+
+@dataclass(frozen=True)
+class Access:
+    """What a route asks of a key: a scope (None: any valid key) and a role of at least that rank."""
+
+    scope: Scope | None = None
+    role: Role = Role.MEMBER
+    public: bool = False
+
+
+PUBLIC = Access(public=True)
+
+ACCESS: Mapping[tuple[str, str], Access] = {
+    ("GET", "/healthz"): PUBLIC,
+    ("GET", "/readyz"): PUBLIC,
+    ("GET", "/metrics"): PUBLIC,
+    ("GET", "/openapi.json"): PUBLIC,
+    ("GET", "/docs"): PUBLIC,
+    ("GET", "/docs/oauth2-redirect"): PUBLIC,
+    ("GET", "/redoc"): PUBLIC,
+    ("POST", "/v1/events"): Access(Scope.INGEST),
+    ("GET", "/v1/events"): Access(Scope.READ),
+    ("GET", "/v1/events/{uid}"): Access(Scope.READ),
+    ("GET", "/v1/usage/query"): Access(Scope.READ),
+    ("GET", "/api/v1/llm/usage/completions"): Access(Scope.READ),
+    ("GET", "/v1/prices"): Access(Scope.READ),
+    ("PUT", "/v1/prices"): Access(Scope.ADMIN, Role.ORG_ADMIN),
+    ("POST", "/v1/keys"): Access(Scope.ADMIN, Role.ORG_ADMIN),
+    ("GET", "/v1/keys"): Access(Scope.ADMIN, Role.ORG_ADMIN),
+    ("DELETE", "/v1/keys/{key_id}"): Access(Scope.ADMIN, Role.ORG_ADMIN),
+    ("POST", "/v1/orgs"): Access(Scope.ADMIN, Role.CLUSTER_ADMIN),
+    ("GET", "/v1/orgs"): Access(),
+    ("GET", "/v1/orgs/{org}/settings"): Access(Scope.ADMIN, Role.ORG_ADMIN),
+    ("PATCH", "/v1/orgs/{org}/settings"): Access(Scope.ADMIN, Role.ORG_ADMIN),
+}
+"""Every route by method and path template. A test fails when a route has no row here."""
+
+_IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
+
+
+class Gate:
+    """Turns the headers of a request into its caller, if `ACCESS` lets it pass."""
+
+    def __init__(self, auth: AuthService) -> None:
+        self._auth = auth
+
+    def admit(self, headers: Headers, method: str, template: str) -> Caller:
+        """The caller of the route `template`.
+
+        Raises `Unauthenticated`, `Forbidden`, and `NotFound` or `MalformedInput` for what `X-Org-Id` and
+        `X-On-Behalf-Of` say.
+        """
+        sent = dict(headers)
+        caller = self._auth.admit(_token(sent), _text(sent, b"x-org-id"), _text(sent, b"x-on-behalf-of"))
+        _check(ACCESS[method, template], caller)
+        return caller
+
+
+async def _caller(request: Request) -> Caller:
+    gate: Gate = request.app.state.gate
+    return gate.admit(request.scope["headers"], request.method, request.scope["route"].path)
+
+
+CallerOf = Annotated[Caller, Depends(_caller)]
+"""The admitted caller of a route."""
+
+
+async def repeat_of(request: Request, caller: Caller) -> Repeat | None:
+    """What makes this request repeatable: its `Idempotency-Key` and body. None without that header."""
+    key = idempotency_key(request.scope["headers"])
+    if key is None:
+        return None
+    return Repeat(
+        org_id=caller.org_id,
+        caller=caller.key.user_id or caller.key.id,
+        method=request.method,
+        path=request.url.path,
+        key=key,
+        body_hash=Repeat.hash_of(await request.body()),
+    )
+
+
+def idempotency_key(headers: Headers) -> str | None:
+    """The `Idempotency-Key`, if sent. Raises `InvalidInput` unless it is 1 to 255 printable ASCII characters."""
+    key = _text(dict(headers), b"idempotency-key")
+    if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
+        raise invalid("header", "Idempotency-Key", msg="must be 1 to 255 printable ASCII characters")
+    return key
+
+
+def _token(sent: Mapping[bytes, bytes]) -> str:
+    scheme, _, token = sent.get(b"authorization", b"").strip().partition(b" ")
+    if scheme.lower() != b"bearer":
+        token = sent.get(b"x-api-key", b"")
+    text = token.strip().decode("utf-8", "replace")
+    if not text:
+        raise Unauthenticated("no key was sent: use Authorization: Bearer <key> or X-API-Key: <key>")
+    return text
+
+
+def _text(sent: Mapping[bytes, bytes], name: bytes) -> str | None:
+    value = sent.get(name)
+    return None if value is None else value.decode("utf-8", "replace")
+
+
+def _check(access: Access, caller: Caller) -> None:
+    if access.scope is not None and access.scope not in caller.key.scopes:
+        raise Forbidden(f"this needs a key with the scope {access.scope}")
+    if caller.key.role.rank < access.role.rank:
+        raise Forbidden(f"this needs a key of the role {access.role}")

@@ -1,0 +1,47 @@
+"""What makes a dialect: the paths it claims and how it words an error.
+
+Rooms raise `TallybookError`; the errors below exist only on the way in. A dialect renders every one of them, for any
+path it claims, also where no route matched.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from tallybook.core.errors import NotFound, TallybookError
+
+
+class UnknownRoute(NotFound):
+    code = "unknown_route"
+
+
+class MethodNotAllowed(TallybookError):
+    code = "method_not_allowed"
+
+    def __init__(self, method: str, allowed: list[str]) -> None:
+        self.allowed = allowed
+        super().__init__(f"{method} is not offered here; {', '.join(allowed)} is")
+
+
+class InternalError(TallybookError):
+    """Stands in for an unexpected failure, whose details stay in the log."""
+
+    code = "internal"
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """An answer ready for the wire."""
+
+    status: int
+    body: bytes
+    media_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """`render(error, path)` words any error for a caller of `path`. The longest matching prefix decides the dialect."""
+
+    name: str
+    prefixes: tuple[str, ...]
+    render: Callable[[TallybookError, str], Rendered]

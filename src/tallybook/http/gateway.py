@@ -1,0 +1,193 @@
+"""The outermost layer: every request passes here once, whatever its route or dialect.
+
+Gives each request an id, folds doubled slashes, answers CORS, bounds and inflates bodies, hands hot routes to their
+raw endpoints, counts and logs, and turns whatever goes wrong into an answer in the dialect of the path.
+"""
+
+import asyncio
+import itertools
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from typing import Any
+
+import msgspec
+import structlog
+
+from tallybook.core.errors import MalformedInput, TallybookError
+from tallybook.http.body import Disconnected, Headers, Receive, header, read_body
+from tallybook.http.dialect import Dialect, InternalError, Rendered
+from tallybook.http.metrics import Metrics
+
+Scope = MutableMapping[str, Any]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_CORS_HEADERS = b"authorization, content-type, idempotency-key, x-api-key, x-on-behalf-of, x-org-id"
+_CORS_METHODS = b"GET, POST, PUT, PATCH, DELETE"
+
+log = structlog.get_logger("tallybook.http")
+
+
+class Dialects:
+    """Which dialect speaks at a path, and how it words an error there."""
+
+    def __init__(self, dialects: Sequence[Dialect]) -> None:
+        pairs = [(prefix, dialect) for dialect in dialects for prefix in dialect.prefixes]
+        self._longest_first = sorted(pairs, key=lambda pair: -len(pair[0]))
+
+    def at(self, path: str) -> Dialect:
+        return next(dialect for prefix, dialect in self._longest_first if path.startswith(prefix))
+
+    def render(self, error: TallybookError, path: str) -> Rendered:
+        return self.at(path).render(error, path)
+
+
+class Gateway:
+    """ASGI application around `inner`. `raw` maps exact paths to methods to endpoints that bypass the framework."""
+
+    def __init__(
+        self,
+        inner: App,
+        raw: Mapping[str, Mapping[str, App]],
+        dialects: Dialects,
+        metrics: Metrics,
+        *,
+        body_bytes_max: int,
+        cors_origins: Sequence[str],
+        access_log: bool,
+    ) -> None:
+        self._inner = inner
+        self._raw = raw
+        self._dialects = dialects
+        self._metrics = metrics
+        self._body_bytes_max = body_bytes_max
+        self._cors_origins = {origin.encode() for origin in cors_origins}
+        self._access_log = access_log
+        self._request_prefix = secrets.token_hex(6)
+        self._request_count = itertools.count(1)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._inner(scope, receive, send)
+            return
+        started = time.perf_counter()
+        path = scope["path"]
+        if "//" in path:
+            path = scope["path"] = _folded(path)
+        exchange = _Exchange(send, f"{self._request_prefix}-{next(self._request_count)}", self._cors(scope["headers"]))
+        scope["tallybook.request_id"] = exchange.request_id
+        try:
+            await self._answer(scope, path, receive, exchange)
+        except TallybookError as error:
+            await exchange.reply(self._dialects.render(error, path))
+        except (Disconnected, asyncio.CancelledError):
+            exchange.status = 499  # the caller left
+            raise
+        except Exception:
+            log.exception("request failed", request_id=exchange.request_id, method=scope["method"], path=path)
+            await exchange.reply(self._dialects.render(InternalError("something went wrong; the log says more"), path))
+        finally:
+            self._account(scope, path, exchange, time.perf_counter() - started)
+
+    async def _answer(self, scope: Scope, path: str, receive: Receive, exchange: "_Exchange") -> None:
+        if scope["method"] == "OPTIONS" and header(scope["headers"], b"access-control-request-method"):
+            await exchange.reply(Rendered(204, b""))
+            return
+        methods = self._raw.get(path)
+        if methods is not None and scope["method"] in methods:
+            scope["tallybook.route"] = path
+            await methods[scope["method"]](scope, receive, exchange.send)
+            return
+        if scope["method"] in ("POST", "PUT", "PATCH"):
+            receive = await self._checked_json(scope, receive)
+        await self._inner(scope, receive, exchange.send)
+
+    async def _checked_json(self, scope: Scope, receive: Receive) -> Receive:
+        """Bodies of framework routes: whole, inflated, and JSON of bearable depth before anything else looks at them."""
+        body = await read_body(receive, scope["headers"], self._body_bytes_max)
+        scope["headers"] = [pair for pair in scope["headers"] if pair[0] not in (b"content-encoding", b"content-length")]
+        try:
+            if body:
+                msgspec.json.decode(body)
+        except RecursionError:
+            raise MalformedInput("the body is nested too deep") from None
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise MalformedInput(f"the body is not JSON: {error}") from None
+        return _Replayed(body, receive)
+
+    def _cors(self, headers: Headers) -> Sequence[tuple[bytes, bytes]]:
+        if not self._cors_origins:
+            return ()
+        origin = header(headers, b"origin").encode("latin-1")
+        if origin not in self._cors_origins:
+            return ()
+        return (
+            (b"access-control-allow-origin", origin),
+            (b"access-control-allow-headers", _CORS_HEADERS),
+            (b"access-control-allow-methods", _CORS_METHODS),
+            (b"access-control-expose-headers", b"x-request-id, retry-after"),
+            (b"vary", b"Origin"),
+        )
+
+    def _account(self, scope: Scope, path: str, exchange: "_Exchange", seconds: float) -> None:
+        route = scope.get("tallybook.route") or getattr(scope.get("route"), "path", "unmatched")
+        self._metrics.request(scope["method"], route, exchange.status, seconds)
+        if self._access_log:
+            log.info(
+                "request",
+                request_id=exchange.request_id,
+                method=scope["method"],
+                path=path,
+                status=exchange.status,
+                milliseconds=round(seconds * 1000, 3),
+            )
+
+
+class _Exchange:
+    """One request and its answer: stamps the headers every answer carries and remembers the status."""
+
+    def __init__(self, send: Send, request_id: str, cors: Sequence[tuple[bytes, bytes]]) -> None:
+        self._send = send
+        self._stamps = ((b"x-request-id", request_id.encode()), *cors)
+        self.request_id = request_id
+        self.status = 0
+
+    async def send(self, message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [*message.get("headers", ()), *self._stamps]
+        await self._send(message)
+
+    async def reply(self, rendered: Rendered) -> None:
+        """Sends a complete answer, unless one has begun already."""
+        if self.status:
+            return
+        headers = [
+            (b"content-type", rendered.media_type.encode()),
+            (b"content-length", str(len(rendered.body)).encode()),
+            *((name.lower().encode(), value.encode("latin-1")) for name, value in rendered.headers.items()),
+        ]
+        await self.send({"type": "http.response.start", "status": rendered.status, "headers": headers})
+        await self.send({"type": "http.response.body", "body": rendered.body})
+
+
+class _Replayed:
+    """A body that was read already, given once more; then whatever else the connection says."""
+
+    def __init__(self, body: bytes, receive: Receive) -> None:
+        self._body: bytes | None = body
+        self._receive = receive
+
+    async def __call__(self) -> MutableMapping[str, Any]:
+        if self._body is None:
+            return await self._receive()
+        body, self._body = self._body, None
+        return {"type": "http.request", "body": body, "more_body": False}
+
+
+def _folded(path: str) -> str:
+    while "//" in path:
+        path = path.replace("//", "/")
+    return path
+

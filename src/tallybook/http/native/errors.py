@@ -1,0 +1,58 @@
+"""Errors of the native dialect: RFC 9457 problem bodies."""
+
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+from tallybook.core.errors import (
+    Conflict,
+    Forbidden,
+    InvalidInput,
+    MalformedInput,
+    NotFound,
+    Overloaded,
+    TallybookError,
+    TooLarge,
+    Unauthenticated,
+)
+from tallybook.core.unit_of_work import Refused
+from tallybook.http.dialect import Dialect, InternalError, MethodNotAllowed, Rendered
+
+STATUS: dict[type[TallybookError], int] = {
+    MalformedInput: 400,
+    Unauthenticated: 401,
+    Forbidden: 403,
+    NotFound: 404,
+    MethodNotAllowed: 405,
+    Conflict: 409,
+    TooLarge: 413,
+    InvalidInput: 422,
+    InternalError: 500,
+    Overloaded: 503,
+}
+
+
+def render(error: TallybookError, path: str) -> Rendered:
+    status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    problem: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": str(error),
+        "code": error.refused_code if isinstance(error, Refused) else error.code,
+    }
+    headers = {}
+    if isinstance(error, InvalidInput):
+        problem["errors"] = [{"loc": fault.loc, "msg": fault.msg} for fault in error.faults]
+        problem["faults_total"] = error.faults_total
+    if isinstance(error, Overloaded):
+        headers["Retry-After"] = str(error.retry_after_seconds)
+    if isinstance(error, MethodNotAllowed):
+        headers["Allow"] = ", ".join(error.allowed)
+    if isinstance(error, Unauthenticated):
+        headers["WWW-Authenticate"] = "Bearer"
+    return Rendered(status, msgspec.json.encode(problem), "application/problem+json", headers)
+
+
+DIALECT = Dialect("native", ("/",), render)

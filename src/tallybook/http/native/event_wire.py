@@ -1,0 +1,326 @@
+"""The native event on the wire: from a request body to `UsageEvent`s, or to every fault in it.
+
+A well-formed body takes the fast path: one typed decode of the whole batch. Anything that path refuses is read again
+field by field, which is slow, but lists all faults by index.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated, Any, get_type_hints
+
+import msgspec
+from msgspec import UNSET, Meta, Raw, UnsetType
+
+from tallybook.core.counters import COUNTERS, Usage
+from tallybook.core.errors import Fault, InvalidInput, Location, MalformedInput, invalid
+from tallybook.core.money import COUNTER_MAX, NotANumber, bounded, parse_number, pico_from_usd, scaled
+from tallybook.core.time_window import SECOND_US, BadInstant, parse_instant
+from tallybook.metering.event import UsageEvent
+
+NDJSON = "application/x-ndjson"
+
+Text = Annotated[str, Meta(min_length=1, max_length=255)]
+Count = Annotated[int, Meta(ge=0, le=COUNTER_MAX)]
+
+
+class WireEvent(msgspec.Struct):
+    """One event as JSON (`docs/reference/events.md`). The fields up to `finish_reason` stand as in `UsageEvent`."""
+
+    id: Text | None = None
+    source: Annotated[str, Meta(max_length=255)] | None = None
+    kind: Text | None = None
+    user_id: Text | None = None
+    external_user_id: Text | None = None
+    project_id: Text | None = None
+    team_id: Text | None = None
+    api_key_id: Text | None = None
+    account_id: Text | None = None
+    transaction_id: Text | None = None
+    session_id: Text | None = None
+    context: Text | None = None
+    image_size: Text | None = None
+    image_quality: Text | None = None
+    image_operation: Text | None = None
+    vector_store_id: Text | None = None
+    context_level: Text | None = None
+    api_source: Text | None = None
+    session_kind: Text | None = None
+    provider: Text | None = None
+    model: Text | None = None
+    operation: Text | None = None
+    endpoint: Text | None = None
+    service_tier: Text | None = None
+    request_id: Text | None = None
+    finish_reason: Text | None = None
+    description: Annotated[str, Meta(max_length=4096)] | None = None
+    metadata: Raw = msgspec.field(default_factory=Raw)
+    occurred_at: str | int | None = None
+    cost_usd: str | None = None
+    latency_ms: Count | None = None
+    ttft_ms: Count | None = None
+    batch: bool | None = None
+    background: bool | None = None
+    stream: bool | None = None
+    usage: dict[str, Count | Decimal | None] | None = None
+    messages: Raw = msgspec.field(default_factory=Raw)
+
+
+class _Envelope(msgspec.Struct):
+    events: list[WireEvent] | UnsetType = UNSET
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a body holds: its events in order (None where one has faults), and whether it was one bare event."""
+
+    events: Sequence[UsageEvent | None]
+    faults: Sequence[Fault]
+    bare: bool
+
+
+_SAME_FIELDS = slice(WireEvent.__struct_fields__.index("user_id"), WireEvent.__struct_fields__.index("metadata"))
+_DEFAULT_KIND = UsageEvent().kind
+_DECODE_ENVELOPE = msgspec.json.Decoder(_Envelope).decode
+_DECODE_EVENT = msgspec.json.Decoder(WireEvent).decode
+_DECODE_LINES = msgspec.json.Decoder(WireEvent).decode_lines
+_DECODE_ANY = msgspec.json.Decoder(float_hook=Decimal).decode
+_ENCODE = msgspec.json.Encoder(order="deterministic", decimal_format="number").encode
+
+
+def read_events(body: bytes, content_type: str, *, strict: bool) -> Reading:
+    """The events of a request body. Raises `MalformedInput` for what is not JSON, `InvalidInput` for another shape."""
+    ndjson = content_type.partition(";")[0].strip().lower() == NDJSON
+    try:
+        if not body.isascii():
+            body.decode()
+        if not strict:
+            try:
+                return _read_fast(body, ndjson)
+            except (msgspec.ValidationError, BadInstant, NotANumber):
+                pass  # read again below, to say exactly what is wrong
+            except msgspec.DecodeError:
+                if not ndjson:
+                    raise
+        return _read_lines(body, strict) if ndjson else _read_document(_DECODE_ANY(body), strict)
+    except UnicodeDecodeError as error:
+        raise MalformedInput(f"the body is not UTF-8 (byte {error.start})") from None
+    except RecursionError:
+        raise MalformedInput("the body is nested too deep") from None
+    except msgspec.DecodeError as error:
+        raise MalformedInput(f"the body is not JSON: {error}") from None
+
+
+def _read_fast(body: bytes, ndjson: bool) -> Reading:
+    if ndjson:
+        return Reading([_event(wire) for wire in _DECODE_LINES(body)], (), bare=False)
+    sent = _DECODE_ENVELOPE(body).events
+    if sent is UNSET:
+        return Reading([_event(_DECODE_EVENT(body))], (), bare=True)
+    return Reading([_event(wire) for wire in sent], (), bare=False)
+
+
+def _event(wire: WireEvent) -> UsageEvent:
+    return UsageEvent(
+        wire.id,
+        wire.source or "",
+        wire.kind or _DEFAULT_KIND,
+        *msgspec.structs.astuple(wire)[_SAME_FIELDS],
+        metadata=_metadata(wire.metadata),
+        occurred_at_us=None if wire.occurred_at is None else _instant(wire.occurred_at),
+        cost_pico=None if wire.cost_usd is None else pico_from_usd(parse_number(wire.cost_usd)),
+        latency_ms=wire.latency_ms,
+        ttft_ms=wire.ttft_ms,
+        batch=wire.batch is True,
+        background=wire.background is True,
+        stream=wire.stream is True,
+        usage=_usage(wire.usage) if wire.usage else {},
+    )
+
+
+def _instant(value: str | int | Decimal) -> int:
+    """Microseconds from RFC 3339 or Unix seconds; digits beyond the microsecond are cut."""
+    if isinstance(value, str):
+        return parse_instant(value)
+    number = bounded(Decimal(value))
+    return int(number * SECOND_US)
+
+
+def _metadata(raw: Raw) -> str | None:
+    """Canonical JSON text: sorted keys, numbers as they were written."""
+    if not raw or bytes(raw) == b"null":
+        return None
+    value = _DECODE_ANY(raw)
+    if not isinstance(value, dict):
+        raise msgspec.ValidationError("Expected `object`")
+    return _ENCODE(value).decode()
+
+
+def _usage(sent: dict[str, int | Decimal | None]) -> Usage:
+    usage = {}
+    for name, amount in sent.items():
+        counter = COUNTERS.get(name)
+        if counter is None or amount is None:
+            continue
+        if not counter.is_decimal:
+            if type(amount) is not int:
+                raise msgspec.ValidationError("Expected `int`")
+            usage[name] = amount
+        else:
+            usage[name] = _decimal_amount(amount, counter.scale)
+    return usage
+
+
+def _decimal_amount(amount: int | Decimal, scale: int) -> int:
+    number = bounded(Decimal(amount))
+    if number < 0:
+        raise NotANumber("must be 0 or more")
+    stored = scaled(number, scale)
+    if stored > COUNTER_MAX:
+        raise NotANumber(f"must be at most {COUNTER_MAX // scale}")
+    return stored
+
+
+# The slow path: the same types, one field at a time.
+
+
+def _read_document(document: Any, strict: bool) -> Reading:
+    if not isinstance(document, dict):
+        raise invalid("body", msg="must be an event object or an object with `events`")
+    if "events" not in document:
+        return _read_objects([document], strict, bare=True)
+    objects = document["events"]
+    if not isinstance(objects, list):
+        raise invalid("events", msg="must be a list of events")
+    unknown = [Fault((name,), "is not a field of a batch") for name in document if strict and name != "events"]
+    if unknown:
+        raise InvalidInput(unknown)
+    return _read_objects(objects, strict, bare=False)
+
+
+def _read_lines(body: bytes, strict: bool) -> Reading:
+    return _read_objects([_line(line) for line in body.splitlines() if line.strip()], strict, bare=False)
+
+
+class _BrokenLine:
+    pass
+
+
+def _line(line: bytes) -> Any:
+    try:
+        return _DECODE_ANY(line)
+    except (msgspec.DecodeError, RecursionError):
+        return _BrokenLine()
+
+
+def _read_objects(objects: Sequence[Any], strict: bool, *, bare: bool) -> Reading:
+    events: list[UsageEvent | None] = []
+    faults: list[Fault] = []
+    for index, sent in enumerate(objects):
+        if not isinstance(sent, dict):
+            what = "is not valid JSON" if isinstance(sent, _BrokenLine) else "must be an object"
+            found: list[Fault] = [Fault(("events", index), what)]
+            event = None
+        else:
+            event, found = _read_object(sent, strict)
+            found = [Fault(("events", index, *fault.loc), fault.msg) for fault in found]
+        faults.extend(found)
+        events.append(None if found else event)
+    return Reading(events, faults, bare)
+
+
+_TYPES = get_type_hints(WireEvent, include_extras=True)
+
+
+def _read_object(sent: dict[str, Any], strict: bool) -> tuple[UsageEvent | None, list[Fault]]:
+    faults: list[Fault] = []
+    fields: dict[str, Any] = {}
+    for name, value in sent.items():
+        if name not in _TYPES:
+            if strict:
+                faults.append(Fault((name,), "is not a field of an event"))
+        elif value is not None:
+            reader = _READERS.get(name, _typed)
+            try:
+                fields[name] = reader(value, _TYPES[name])
+            except InvalidInput as error:
+                faults.extend(Fault((name, *fault.loc), fault.msg) for fault in error.faults)
+            except (ValueError, RecursionError) as error:
+                faults.append(Fault((name,), _plain_words(error)))
+    if strict and isinstance(sent.get("usage"), dict):
+        faults.extend(Fault(("usage", name), "is not a counter") for name in sent["usage"] if name not in COUNTERS)
+    if faults:
+        return None, faults
+    fields.pop("messages", None)
+    instant = fields.pop("occurred_at", None)
+    cost = fields.pop("cost_usd", None)
+    return UsageEvent(**fields, occurred_at_us=instant, cost_pico=cost), []
+
+
+def _typed(value: Any, kind: Any) -> Any:
+    return msgspec.convert(value, kind)
+
+
+def _read_instant(value: Any, kind: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+        raise ValueError("must be an RFC 3339 date-time or Unix seconds")
+    return _instant(value)
+
+
+def _read_cost(value: Any, kind: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+        raise ValueError("must be a decimal string")
+    return pico_from_usd(parse_number(value))
+
+
+def _read_metadata(value: Any, kind: Any) -> str:
+    if not isinstance(value, dict):
+        raise ValueError("must be an object")
+    return _ENCODE(value).decode()
+
+
+def _read_messages(value: Any, kind: Any) -> None:
+    """Message bodies are not kept."""
+
+
+def _read_usage(value: Any, kind: Any) -> Usage:
+    if not isinstance(value, dict):
+        raise ValueError("must be an object of counters")
+    usage: dict[str, int] = {}
+    faults: list[Fault] = []
+    for name, amount in value.items():
+        if name in COUNTERS and amount is not None:
+            try:
+                usage.update(_usage({name: _amount(amount)}))
+            except (ValueError, msgspec.ValidationError) as error:
+                loc: Location = (name,)
+                faults.append(Fault(loc, _plain_words(error)))
+    if faults:
+        raise InvalidInput(faults)
+    return usage
+
+
+def _amount(value: Any) -> int | Decimal:
+    if isinstance(value, Decimal):
+        return bounded(value)
+    amount: int = msgspec.convert(value, Count)
+    return amount
+
+
+_READERS: dict[str, Callable[[Any, Any], Any]] = {
+    "occurred_at": _read_instant,
+    "cost_usd": _read_cost,
+    "metadata": _read_metadata,
+    "messages": _read_messages,
+    "usage": _read_usage,
+}
+
+
+def _plain_words(error: Exception) -> str:
+    """The message in a caller's words; the decoder speaks of its own types."""
+    if not isinstance(error, msgspec.ValidationError):
+        return str(error)
+    words = re.sub(r"(?: \| null)?`", "", str(error)).partition(" - at ")[0]
+    return words[:1].lower() + words[1:].replace("decimal", "number")
+

@@ -1,0 +1,92 @@
+"""`GET /v1/events` and `GET /v1/events/{uid}`: events as they are in force."""
+
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Query, Response
+from pydantic import Field
+
+from tallybook.analytics.answer import EventRecord
+from tallybook.analytics.query import EVENTS_MAX, EventQuery
+from tallybook.analytics.service import UsageService
+from tallybook.core.counters import COUNTERS
+from tallybook.core.money import usd_text
+from tallybook.core.time_window import instant_text
+from tallybook.http.access import CallerOf
+from tallybook.http.native.filters import Cursor, Filters, Instant, Texts, conditions_from, reach_from
+from tallybook.http.native.numbers import wire_number
+from tallybook.http.reach import reach_of
+
+
+class EventsParams(Filters):
+    start: Instant | None = Field(None, description="First instant of the range; no bound by default.")
+    end: Instant | None = Field(None, description="The instant after the range; no bound by default.")
+    id: Texts = Field([], description="The sender's id of the event.")
+    source: Texts = []
+    request_id: Texts = Field([], description="Also finds events without one by their id.")
+    limit: int = Field(50, ge=1, le=EVENTS_MAX)
+    page: Cursor = Field(None, description="The next_page of the page before.")
+
+
+def router(usage: UsageService) -> APIRouter:
+    routes = APIRouter(tags=["events"])
+
+    @routes.get("/v1/events", summary="Events, newest first", response_class=Response)
+    def list_events(params: Annotated[EventsParams, Query()], caller: CallerOf) -> Response:
+        page = usage.list_events(
+            EventQuery(
+                reach=reach_from(params, caller),
+                start_us=params.start,
+                end_us=params.end,
+                conditions=conditions_from(params),
+                ids=tuple(params.id),
+                sources=tuple(params.source),
+                request_ids=tuple(params.request_id),
+                as_of_us=params.as_of,
+                limit=params.limit,
+                page=params.page,
+            )
+        )
+        body = {
+            "object": "page",
+            "data": [to_wire_event(event) for event in page.events],
+            "has_more": page.next_page is not None,
+            "next_page": page.next_page,
+        }
+        return Response(msgspec.json.encode(body), media_type="application/json")
+
+    @routes.get("/v1/events/{uid}", summary="One event by its uid", response_class=Response)
+    def get_event(uid: str, caller: CallerOf, as_of: Annotated[Instant | None, Query()] = None) -> Response:
+        event = usage.get_event(reach_of(caller), uid, as_of)
+        return Response(msgspec.json.encode(to_wire_event(event)), media_type="application/json")
+
+    return routes
+
+
+def to_wire_event(event: EventRecord) -> dict[str, Any]:
+    """The fields that are set, the counters that were reported, and how the event came by its cost."""
+    fields = dict(event.fields)
+    metadata = fields.pop("metadata", None)
+    wire: dict[str, Any] = {
+        "uid": event.uid,
+        "org_id": event.org_id,
+        "revision": event.revision,
+        "seq": event.seq,
+        "id": event.event_id,
+        "occurred_at": instant_text(event.occurred_at_us),
+        "recorded_at": instant_text(event.recorded_at_us),
+        **fields,
+        "request_id": fields.get("request_id", event.event_id),
+        "usage": {
+            name: wire_number(amount, 6 if COUNTERS[name].is_decimal else 0) for name, amount in event.usage.items()
+        },
+        "pricing": event.pricing,
+        "price_id": event.price_id,
+        "cost_usd": None if event.cost_pico is None else usd_text(event.cost_pico),
+        "known_cost_usd": usd_text(event.known_cost_pico),
+        "unpriced_units": event.unpriced_units,
+        "lines": {unit: usd_text(pico) for unit, pico in event.lines.items()},
+    }
+    if metadata is not None:
+        wire["metadata"] = msgspec.Raw(str(metadata).encode())
+    return wire

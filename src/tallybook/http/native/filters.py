@@ -1,0 +1,91 @@
+"""Query parameters that the native reads share, and who may use them."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
+
+from tallybook.analytics.query import Condition, Dimension, Reach, conditions_of
+from tallybook.auth.key import Caller
+from tallybook.core.errors import Forbidden
+from tallybook.core.time_window import parse_instant, parse_instant_or_seconds
+from tallybook.http.reach import reach_of
+
+EARLIEST_US = parse_instant("1970-01-01T00:00:00Z")
+LATEST_US = parse_instant("2201-01-01T00:00:00Z")
+
+_UNESCAPED_PLUS = re.compile(r" (?=\d\d:\d\d\Z)")
+
+
+def _instant(text: str) -> int:
+    # The plus of an offset that was not percent-encoded arrives as a blank.
+    instant_us = parse_instant_or_seconds(_UNESCAPED_PLUS.sub("+", text))
+    if not EARLIEST_US <= instant_us <= LATEST_US:
+        raise ValueError("must lie in the years 1970 to 2200")
+    return instant_us
+
+
+def _present(text: str) -> str | None:
+    return text or None
+
+
+Instant = Annotated[
+    int,
+    BeforeValidator(_instant),
+    WithJsonSchema({"type": "string", "description": "RFC 3339 with a zone, or Unix seconds."}),
+]
+Cursor = Annotated[str | None, BeforeValidator(_present)]
+Texts = list[str]
+Flags = list[bool]
+
+
+class Filters(BaseModel):
+    """One field per `Dimension`: values of one filter are alternatives, different filters all hold."""
+
+    kind: Texts = []
+    provider: Texts = []
+    model: Texts = []
+    operation: Texts = []
+    project_id: Texts = []
+    team_id: Texts = []
+    user_id: Texts = []
+    external_user_id: Texts = []
+    api_key_id: Texts = []
+    account_id: Texts = []
+    context: Texts = []
+    service_tier: Texts = []
+    batch: Flags = []
+    background: Flags = []
+    image_size: Texts = []
+    image_quality: Texts = []
+    image_operation: Texts = []
+    vector_store_id: Texts = []
+    context_level: Texts = []
+    api_source: Texts = []
+    session_kind: Texts = []
+    session_id: Texts = []
+    endpoint: Texts = []
+    org_id: Texts = []
+
+    org_ids: Texts = Field([], description="Look into these organizations instead; cluster admins only.")
+    all_orgs: bool = Field(False, description="Look into every organization; cluster admins only.")
+    as_of: Instant | None = Field(None, description="Answer from what was recorded by then.")
+
+
+def conditions_from(filters: Filters) -> tuple[Condition, ...]:
+    values = dict(filters)
+    return conditions_of(((dimension,), values[dimension]) for dimension in Dimension)
+
+
+def reach_from(filters: Filters, caller: Caller) -> Reach:
+    """What the caller may see of what the filters name. Raises `Forbidden` where they ask for somebody else's usage."""
+    reach = reach_of(caller, org_ids=filters.org_ids, all_orgs=filters.all_orgs)
+    walls: Mapping[str, str | None] = {"user_id": reach.user_id, "api_key_id": reach.api_key_id}
+    asked: Mapping[str, list[str]] = {"user_id": filters.user_id, "api_key_id": filters.api_key_id}
+    for name, own in walls.items():
+        if own is not None and any(value != own for value in asked[name]):
+            raise Forbidden(f"this key may only see usage of its own {name}")
+    if not caller.is_cluster_admin and any(value != caller.org_id for value in filters.org_id):
+        raise Forbidden("only cluster admins may ask for other organizations (org_id)")
+    return reach

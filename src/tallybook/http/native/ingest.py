@@ -1,0 +1,168 @@
+"""`POST /v1/events`, the hottest route: a raw ASGI endpoint, described in the OpenAPI document all the same."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from typing import Any
+from urllib.parse import parse_qs
+
+import msgspec
+
+from tallybook.auth.key import Caller, Scope
+from tallybook.core.errors import invalid
+from tallybook.core.ids import uid_text
+from tallybook.core.money import usd_text
+from tallybook.http.access import Gate, idempotency_key
+from tallybook.http.body import Headers, Receive, header, read_body
+from tallybook.http.metrics import Metrics
+from tallybook.http.native.event_wire import NDJSON, WireEvent, read_events
+from tallybook.metering.errors import EventConflict
+from tallybook.metering.event import Outcome, Sender, Status, Submission
+from tallybook.metering.service import MeteringService
+
+PATH = "/v1/events"
+
+# A batch of this many events is read on a thread of its own, so that others need not wait milliseconds for it.
+_LARGE_BODY_BYTES = 64 * 1024
+
+
+class Result(msgspec.Struct, omit_defaults=True):
+    index: int
+    id: str
+    status: str
+    uid: str | msgspec.UnsetType = msgspec.UNSET
+    pricing: str | msgspec.UnsetType = msgspec.UNSET
+    cost_usd: str | None | msgspec.UnsetType = msgspec.UNSET
+
+
+class Receipt(msgspec.Struct):
+    inserted: int
+    duplicates: int
+    conflicts: int
+    results: list[Result]
+
+
+class Batch(msgspec.Struct):
+    """Several events; a single event may also stand alone as the body."""
+
+    events: list[WireEvent]
+
+
+_ENCODE = msgspec.json.Encoder().encode
+
+
+def _document() -> Mapping[str, Any]:
+    (event, batch, receipt), schemas = msgspec.json.schema_components(
+        [WireEvent, Batch, Receipt], ref_template="#/components/schemas/{name}"
+    )
+    query = {"name": "strict", "in": "query", "schema": {"type": "boolean", "default": False}}
+    repeat = {"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "maxLength": 255}}
+    operation = {
+        "operationId": "ingest_events",
+        "tags": ["events"],
+        "summary": "Record usage events",
+        "description": "Stores each event once and answers after the commit. A batch with one fault stores nothing.",
+        "parameters": [query, repeat],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {"schema": {"anyOf": [batch, event]}},
+                NDJSON: {"schema": event},
+            },
+        },
+        "responses": {
+            "200": {"description": "What became of each event", "content": {"application/json": {"schema": receipt}}}
+        },
+    }
+    return {"paths": {PATH: {"post": operation}}, "schemas": schemas}
+
+
+DOCUMENT = _document()
+
+
+class IngestEndpoint:
+    """Reads, checks and stores a batch; answers after the commit."""
+
+    def __init__(self, gate: Gate, metering: MeteringService, metrics: Metrics, *, body_bytes_max: int) -> None:
+        self._gate = gate
+        self._metering = metering
+        self._metrics = metrics
+        self._body_bytes_max = body_bytes_max
+
+    async def __call__(
+        self, scope: Mapping[str, Any], receive: Receive, send: Callable[[MutableMapping[str, Any]], Awaitable[None]]
+    ) -> None:
+        headers: Headers = scope["headers"]
+        caller = self._gate.admit(headers, "POST", PATH)
+        body = await read_body(receive, headers, self._body_bytes_max)
+        work = (body, header(headers, b"content-type"), _strict(scope["query_string"]), caller, idempotency_key(headers))
+        if len(body) < _LARGE_BODY_BYTES:
+            submissions, sender, bare = self._prepare(*work)
+        else:
+            submissions, sender, bare = await asyncio.to_thread(self._prepare, *work)
+        outcomes = await self._metering.store(submissions, sender)
+        if bare and outcomes[0].status is Status.CONFLICT:
+            self._metrics.events("conflict", 1)
+            raise EventConflict(submissions[0].event_id, outcomes[0])
+        answer = _ENCODE(self._receipt(submissions, outcomes))
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer))],
+            }
+        )
+        await send({"type": "http.response.body", "body": answer})
+
+    def _prepare(
+        self, body: bytes, content_type: str, strict: bool, caller: Caller, idempotency_key: str | None
+    ) -> tuple[list[Submission], Sender, bool]:
+        reading = read_events(body, content_type, strict=strict)
+        sender = sender_of(caller)
+        submissions = self._metering.prepare(
+            reading.events, sender, idempotency_key=idempotency_key, faults=reading.faults
+        )
+        return submissions, sender, reading.bare
+
+    def _receipt(self, submissions: Sequence[Submission], outcomes: Sequence[Outcome]) -> Receipt:
+        results = [
+            _result(index, submission.event_id, outcome)
+            for index, (submission, outcome) in enumerate(zip(submissions, outcomes, strict=True))
+        ]
+        statuses = [outcome.status for outcome in outcomes]
+        counts = {status: statuses.count(status) for status in Status}
+        for status, count in counts.items():
+            self._metrics.events(status.value, count)
+        return Receipt(counts[Status.INSERTED], counts[Status.DUPLICATE], counts[Status.CONFLICT], results)
+
+
+def sender_of(caller: Caller) -> Sender:
+    """The caller as metering sees it."""
+    reads = Scope.READ in caller.key.scopes
+    return Sender(
+        org_id=caller.org_id,
+        key_id=caller.key.id,
+        user_id=caller.key.user_id,
+        project_id=caller.key.project_id,
+        external_user_id=caller.on_behalf_of,
+        may_name_others=caller.may_name_others,
+        reads_org=reads and caller.is_org_admin,
+        reads_user_id=caller.key.user_id if reads else None,
+        reads_key_id=caller.key.id if reads and caller.key.user_id is None else None,
+    )
+
+
+def _result(index: int, event_id: str, outcome: Outcome) -> Result:
+    stored = outcome.stored
+    if stored is None or outcome.status is Status.CONFLICT:
+        return Result(index, event_id, outcome.status.value)
+    cost = None if stored.cost_pico is None else usd_text(stored.cost_pico)
+    return Result(index, event_id, outcome.status.value, uid_text(stored.uid), stored.pricing, cost)
+
+
+def _strict(query_string: bytes) -> bool:
+    if b"strict" not in query_string:
+        return False
+    value = parse_qs(query_string.decode("latin-1"), keep_blank_values=True).get("strict", ["false"])[-1].lower()
+    if value not in ("true", "1", "false", "0"):
+        raise invalid("query", "strict", msg="must be true or false")
+    return value in ("true", "1")

@@ -1,0 +1,162 @@
+"""`GET /v1/usage/query`: usage and cost in time buckets, as JSON or CSV with the same numbers."""
+
+import csv
+import io
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Header, Query, Response
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+
+from tallybook.analytics.answer import UsagePage
+from tallybook.analytics.query import BUCKETS_MAX, DEFAULT_MEASURES, MEASURES, Dimension, UsageQuery
+from tallybook.analytics.service import UsageService
+from tallybook.auth.key import Caller
+from tallybook.core.errors import Forbidden
+from tallybook.core.money import plain_digits
+from tallybook.core.time_window import Bucket, instant_text, zone_named
+from tallybook.http.access import CallerOf
+from tallybook.http.native.filters import Cursor, Filters, Instant, conditions_from, reach_from
+from tallybook.http.native.numbers import wire_number
+
+LIMIT_DEFAULT = 31
+
+
+class Format(StrEnum):
+    JSON = "json"
+    CSV = "csv"
+
+
+def _listed(values: list[str]) -> list[str]:
+    """Names may be repeated or separated by commas; each counts once."""
+    return list(dict.fromkeys(name for value in values for name in value.split(",") if name))
+
+
+def _measure(name: str) -> str:
+    if name not in MEASURES:
+        raise ValueError(f"must be one of {', '.join(MEASURES)}")
+    return name
+
+
+def _zone(name: str) -> str:
+    return zone_named(name).key
+
+
+MeasureName = Annotated[str, AfterValidator(_measure), WithJsonSchema({"type": "string", "enum": list(MEASURES)})]
+
+
+class UsageParams(Filters):
+    start: Instant = Field(description="First instant of the range.")
+    end: Instant | None = Field(None, description="The instant after the range; now by default.")
+    bucket: Bucket = Field(Bucket.DAY, description="Width of a bucket.")
+    timezone: Annotated[str, AfterValidator(_zone)] = Field("UTC", description="IANA zone that buckets follow.")
+    group_by: Annotated[list[Dimension], BeforeValidator(_listed)] = Field([], description="One row per combination.")
+    measures: Annotated[list[MeasureName], BeforeValidator(_listed)] = Field(
+        list(DEFAULT_MEASURES), description="Numbers of each row."
+    )
+    limit: int | None = Field(
+        None,
+        ge=1,
+        le=BUCKETS_MAX,
+        description=f"Buckets of a page; {LIMIT_DEFAULT} by default. CSV without it is the whole range at once.",
+    )
+    page: Cursor = Field(None, description="The next_page of the page before.")
+    format: Format | None = Field(None, description="Default: CSV if the Accept header asks for text/csv, else JSON.")
+
+
+def router(usage: UsageService) -> APIRouter:
+    routes = APIRouter(tags=["usage"])
+
+    @routes.get("/v1/usage/query", summary="Usage and cost in time buckets", response_class=Response)
+    def query_usage(
+        params: Annotated[UsageParams, Query()], caller: CallerOf, accept: Annotated[str, Header()] = ""
+    ) -> Response:
+        as_csv = params.format is Format.CSV or (params.format is None and _prefers_csv(accept))
+        query = _query_of(params, caller, whole=as_csv and params.page is None)
+        page = usage.query(query)
+        return _csv_response(query, page) if as_csv else _json_response(query, page)
+
+    return routes
+
+
+def _query_of(params: UsageParams, caller: Caller, *, whole: bool) -> UsageQuery:
+    if Dimension.ORG_ID in params.group_by and not caller.is_cluster_admin:
+        raise Forbidden("only cluster admins may group by org_id")
+    limit = params.limit
+    if limit is None and not whole:
+        limit = LIMIT_DEFAULT
+    return UsageQuery(
+        reach=reach_from(params, caller),
+        start_us=params.start,
+        end_us=params.end,
+        bucket=params.bucket,
+        zone=zone_named(params.timezone),
+        group_by=tuple(params.group_by),
+        conditions=conditions_from(params),
+        measures=tuple(params.measures) or DEFAULT_MEASURES,
+        as_of_us=params.as_of,
+        limit=limit,
+        page=params.page,
+    )
+
+
+def _prefers_csv(accept: str) -> bool:
+    """Whether `text/csv` is named, and before JSON; weights are not looked at."""
+    csv_at, json_at = accept.find("text/csv"), accept.find("application/json")
+    return csv_at >= 0 and (json_at < 0 or csv_at < json_at)
+
+
+def _json_response(query: UsageQuery, page: UsagePage) -> Response:
+    decimals = [(name, MEASURES[name].decimals) for name in query.measures]
+
+    def row(numbers: tuple[int | None, ...], group: tuple[str | bool | None, ...]) -> dict[str, Any]:
+        result: dict[str, Any] = {
+            name: wire_number(number, scale) for (name, scale), number in zip(decimals, numbers, strict=True)
+        }
+        result.update(zip(query.group_by, group, strict=True))
+        return result
+
+    body = {
+        "object": "page",
+        "data": [
+            {
+                "start": instant_text(bucket.window.start_us),
+                "end": instant_text(bucket.window.end_us),
+                "results": [row(found.numbers, found.group) for found in bucket.rows],
+            }
+            for bucket in page.buckets
+        ],
+        "has_more": page.next_page is not None,
+        "next_page": page.next_page,
+    }
+    return Response(msgspec.json.encode(body), media_type="application/json")
+
+
+def _csv_response(query: UsageQuery, page: UsagePage) -> Response:
+    """Rows only: empty buckets have none. The cursor of the next page is the header `X-Next-Page`."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(["start", "end", *query.group_by, *query.measures])
+    writer.writerows(_csv_rows(query, page))
+    headers = {} if page.next_page is None else {"X-Next-Page": page.next_page}
+    return Response(text.getvalue(), media_type="text/csv", headers=headers)
+
+
+def _csv_rows(query: UsageQuery, page: UsagePage) -> Iterator[list[str]]:
+    scales = [MEASURES[name].decimals for name in query.measures]
+    for bucket in page.buckets:
+        ends = [instant_text(bucket.window.start_us), instant_text(bucket.window.end_us)]
+        for row in bucket.rows:
+            numbers = [
+                "" if number is None else plain_digits(number, scale)
+                for number, scale in zip(row.numbers, scales, strict=True)
+            ]
+            yield [*ends, *map(_cell, row.group), *numbers]
+
+
+def _cell(value: str | bool | None) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value or ""

@@ -1,0 +1,169 @@
+"""The one way into the event store: check the whole batch, rate it, queue it, answer after the commit."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from tallybook.core.clock import Clock
+from tallybook.core.counters import Usage
+from tallybook.core.errors import Fault, InvalidInput
+from tallybook.core.group_commit import GroupWriter
+from tallybook.core.ids import UidSource, uid_text
+from tallybook.metering.errors import BatchTooLarge
+from tallybook.metering.event import Outcome, Sender, Status, Stored, Submission, UsageEvent
+from tallybook.metering.identity import canonical_text, content_hash, derived_id, identity_of, request_key_of
+from tallybook.metering.normalize import faults_of
+from tallybook.metering.store import EventStore
+from tallybook.pricing.cost import Rating
+
+
+class Rater(Protocol):
+    def rating(
+        self,
+        org_id: str,
+        *,
+        provider: str | None,
+        model: str | None,
+        service_tier: str | None,
+        batch: bool,
+        at_us: int,
+        usage: Usage,
+        given_pico: int | None,
+    ) -> Rating: ...
+
+
+class MeteringService:
+    """Takes usage events. Repeats are safe: the same event again is answered as a duplicate."""
+
+    def __init__(
+        self,
+        store: EventStore,
+        rater: Rater,
+        clock: Clock,
+        *,
+        batch_events_max: int,
+        queue_events_max: int,
+        flush_events_max: int,
+    ) -> None:
+        self._store = store
+        self._rater = rater
+        self._clock = clock
+        self._uids = UidSource(clock)
+        self._batch_events_max = batch_events_max
+        self.writer: GroupWriter[Sequence[Submission], Sequence[Outcome]] = GroupWriter(
+            "event",
+            self._flush,
+            queue_weight_max=queue_events_max,
+            flush_weight_max=flush_events_max,
+            idle=store.maintain,
+        )
+
+    def prepare(
+        self,
+        events: Sequence[UsageEvent | None],
+        sender: Sender,
+        *,
+        idempotency_key: str | None = None,
+        faults: Sequence[Fault] = (),
+    ) -> list[Submission]:
+        """Checks, identifies and rates a batch; nothing is stored yet.
+
+        `faults` were found while reading; an event they concern is None. Raises `InvalidInput` with every fault of
+        the batch, each under `("events", index, field…)`, or `BatchTooLarge`.
+        """
+        if len(events) > self._batch_events_max:
+            raise BatchTooLarge(len(events), self._batch_events_max)
+        now_us = self._clock.now_us()
+        found = list(faults)
+        submissions = []
+        for index, (event, uid) in enumerate(zip(events, self._uids.take(len(events)), strict=True)):
+            if event is None:
+                continue
+            if sender.external_user_id is not None and event.external_user_id is None:
+                event = _on_behalf(event, sender.external_user_id)
+            canonical = canonical_text(event)
+            wrong = faults_of(event, canonical, sender, now_us)
+            if wrong:
+                found.extend(Fault(("events", index, *fault.loc), fault.msg) for fault in wrong)
+                continue
+            event_id = event.id
+            if event_id is None:
+                event_id = derived_id(sender.org_id, idempotency_key, index) if idempotency_key else uid_text(uid)
+            occurred_at_us = now_us if event.occurred_at_us is None else event.occurred_at_us
+            submissions.append(
+                Submission(
+                    org_id=sender.org_id,
+                    event=event,
+                    event_id=event_id,
+                    identity=identity_of(sender.org_id, event.source, event_id),
+                    content=content_hash(canonical),
+                    request_key=_request_key(sender.org_id, event, event_id),
+                    uid=uid,
+                    occurred_at_us=occurred_at_us,
+                    user_id=event.user_id or sender.user_id,
+                    api_key_id=event.api_key_id or sender.key_id,
+                    project_id=event.project_id or sender.project_id,
+                    recorded_by=sender.key_id,
+                    rating=self._rater.rating(
+                        sender.org_id,
+                        provider=event.provider,
+                        model=event.model,
+                        service_tier=event.service_tier,
+                        batch=event.batch,
+                        at_us=occurred_at_us,
+                        usage=event.usage,
+                        given_pico=event.cost_pico,
+                    ),
+                )
+            )
+        if found:
+            raise InvalidInput(sorted(found, key=_by_place))
+        return submissions
+
+    async def store(self, submissions: Sequence[Submission], sender: Sender) -> list[Outcome]:
+        """Stores what is new and answers after the commit; what the sender may not read is left out of the answers.
+
+        Raises `Overloaded` when the queue is full and `StorageFull`; nothing is stored then.
+        """
+        if not submissions:
+            return []
+        outcomes = await self.writer.submit(submissions, weight=len(submissions))
+        return [_as_seen(outcome, sender) for outcome in outcomes]
+
+    def close(self) -> None:
+        """Commits all that was accepted, then closes the store."""
+        self.writer.close()
+        self._store.close()
+
+    def _flush(self, batches: Sequence[Sequence[Submission]]) -> Sequence[Sequence[Outcome]]:
+        outcomes = iter(self._store.append([submission for batch in batches for submission in batch]))
+        return [[next(outcomes) for _ in batch] for batch in batches]
+
+
+def _on_behalf(event: UsageEvent, external_user_id: str) -> UsageEvent:
+    return msgspec.structs.replace(event, external_user_id=external_user_id)
+
+
+def _request_key(org_id: str, event: UsageEvent, event_id: str) -> bytes | None:
+    """None where `identity_of(org, "", request id)` already finds the event."""
+    request_id = event.request_id or event_id
+    if request_id == event_id and event.source == "":
+        return None
+    return request_key_of(org_id, request_id)
+
+
+def _by_place(fault: Fault) -> tuple[int, ...]:
+    return tuple(part for part in fault.loc if isinstance(part, int))
+
+
+def _as_seen(outcome: Outcome, sender: Sender) -> Outcome:
+    if outcome.status is Status.INSERTED or sender.reads_org or outcome.stored is None:
+        return outcome
+    return outcome if _may_read(outcome.stored, sender) else Outcome(outcome.status, None)
+
+
+def _may_read(stored: Stored, sender: Sender) -> bool:
+    if sender.reads_user_id is not None:
+        return stored.user_id == sender.reads_user_id
+    return sender.reads_key_id is not None and stored.api_key_id == sender.reads_key_id

@@ -1,0 +1,131 @@
+"""A price: a dated fact about what the units of a model cost. Appended, never edited."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from tallybook.core.counters import COUNTERS, Aggregate
+from tallybook.core.errors import Fault
+from tallybook.core.money import COST_USD_MAX
+from tallybook.core.time_window import instant_text, parse_instant
+from tallybook.core.unit_of_work import Record
+from tallybook.pricing.match import BadPattern, Match, name_test
+
+EARLIEST_US = parse_instant("1970-01-01T00:00:00Z")
+LATEST_US = parse_instant("2200-01-01T00:00:00Z")
+PER_MAX = 10**12
+
+RATED_UNITS = frozenset(name for name, counter in COUNTERS.items() if counter.aggregate is Aggregate.SUM)
+"""What a price may have a rate for: every counter that adds up."""
+
+
+class Mode(StrEnum):
+    """How a call was served. A price is for one mode and says nothing about the others."""
+
+    STANDARD = "standard"
+    BATCH = "batch"
+    FLEX = "flex"
+    PRIORITY = "priority"
+    FAST = "fast"
+
+
+_MODES = {"": Mode.STANDARD, "auto": Mode.STANDARD, "default": Mode.STANDARD} | {
+    mode.value: mode for mode in Mode
+}
+
+
+def mode_of(service_tier: str | None, batch: bool) -> Mode | None:
+    """The mode of a call that names this service tier, or None for a tier no price can be for.
+
+    An unknown tier is not taken for the standard one: a mistyped word would silently get the standard price.
+    """
+    if batch:
+        return Mode.BATCH
+    return _MODES.get("" if service_tier is None else service_tier.lower())
+
+
+@dataclass(frozen=True)
+class Rate:
+    """`usd` US dollars for every `per` units (tokens, seconds, requests …), exactly as its source says."""
+
+    usd: Decimal
+    per: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewPrice:
+    """One version of a model's whole rate sheet, about to be recorded.
+
+    In force for events with `effective_from_us <= occurred_at < effective_to_us` (None: until further
+    notice). `provider` None: whichever provider an event names. `supersedes` is the id of a price that was
+    wrong and takes part no more.
+    """
+
+    provider: str | None
+    model: str
+    match: Match
+    mode: Mode
+    effective_from_us: int
+    effective_to_us: int | None
+    rates: Mapping[str, Rate]
+    source: str | None = None
+    supersedes: str | None = None
+
+    @property
+    def key(self) -> tuple[str | None, str, Match, Mode]:
+        """What the price is for. Of an owner's prices with the same key, the one that began last counts."""
+        provider = None if self.provider is None else self.provider.lower()
+        return provider, self.model.lower(), self.match, self.mode
+
+
+@dataclass(frozen=True, kw_only=True)
+class Price(NewPrice):
+    """A recorded price of one org, or with `org_id` None of every org."""
+
+    id: str
+    org_id: str | None
+    recorded_at_us: int
+
+    def to_record(self) -> Record:
+        """Plain values for the admin log; decimals as text."""
+        rates = {unit: {"usd": f"{rate.usd:f}", "per": rate.per} for unit, rate in self.rates.items()}
+        return {**vars(self), "rates": rates}
+
+
+def faults_of(price: NewPrice) -> list[Fault]:
+    """Everything that keeps the price out, each with the field's place inside the price."""
+    faults = [*_pattern_faults(price), *_range_faults(price)]
+    if not price.rates:
+        faults.append(Fault(("rates",), "must have at least one rate"))
+    for unit, rate in price.rates.items():
+        faults.extend(_rate_faults(unit, rate))
+    return faults
+
+
+def _pattern_faults(price: NewPrice) -> Iterator[Fault]:
+    try:
+        name_test(price.match, price.model)
+    except BadPattern as error:
+        yield Fault(("model",), str(error))
+
+
+def _range_faults(price: NewPrice) -> Iterator[Fault]:
+    bounds = f"must lie between {instant_text(EARLIEST_US)} and {instant_text(LATEST_US)}"
+    if not EARLIEST_US <= price.effective_from_us <= LATEST_US:
+        yield Fault(("effective_from",), bounds)
+    if price.effective_to_us is None:
+        return
+    if not EARLIEST_US <= price.effective_to_us <= LATEST_US:
+        yield Fault(("effective_to",), bounds)
+    if price.effective_to_us <= price.effective_from_us:
+        yield Fault(("effective_to",), "must be later than effective_from")
+
+
+def _rate_faults(unit: str, rate: Rate) -> Iterator[Fault]:
+    if unit not in RATED_UNITS:
+        yield Fault(("rates", unit), "is no unit that a price can have a rate for")
+    if rate.usd.is_signed() or rate.usd > COST_USD_MAX:
+        yield Fault(("rates", unit, "usd"), f"must be between 0 and {COST_USD_MAX}")
+    if not 1 <= rate.per <= PER_MAX:
+        yield Fault(("rates", unit, "per"), f"must be between 1 and {PER_MAX}")

@@ -1,0 +1,41 @@
+"""What the pricing room asks of a disk."""
+
+from typing import Protocol
+
+from tallybook.core.unit_of_work import Transaction
+from tallybook.pricing.price import Price
+
+Position = tuple[int, str]
+"""Where a price stands in the list of its org: (`recorded_at_us`, id)."""
+
+
+class PriceStore(Protocol):
+    """Prices by their owner: an org, or None for those of every org. Reads see the newest commit, or with
+    `transaction` what it has done so far."""
+
+    def append(self, transaction: Transaction, price: Price) -> None:
+        """Adds a price whose id is new and whose `supersedes`, if any, no other price names."""
+        ...
+
+    def get(self, org_id: str, price_id: str, transaction: Transaction | None = None) -> Price:
+        """A price of the org, superseded or not. Raises `NotFound`."""
+        ...
+
+    def is_superseded(self, org_id: str, price_id: str, transaction: Transaction) -> bool: ...
+
+    def list_beginning(self, org_id: str, effective_from_us: int, transaction: Transaction) -> list[Price]:
+        """The prices of the org that begin at that instant and that no other price supersedes."""
+        ...
+
+    def list_prices(
+        self, org_id: str, *, provider: str | None, model: str | None, before: Position | None, limit: int
+    ) -> list[Price]:
+        """At most `limit` prices of the org, newest first, from those older than `before`; superseded too.
+
+        `provider` and `model` narrow to prices that name exactly them, in any letter case (A-Z).
+        """
+        ...
+
+    def list_in_force(self, owner: str | None) -> list[Price]:
+        """Every price of that owner, past and future, that no other price supersedes."""
+        ...

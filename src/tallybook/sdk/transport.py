@@ -1,0 +1,141 @@
+"""One HTTP call with its retries, and its answer as data or as one of our errors."""
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+
+from tallybook.sdk import exact_json
+from tallybook.sdk.errors import APIError, Fault, Unreachable, error_kind
+
+BACKOFF_SECONDS = 0.25
+BACKOFF_SECONDS_MAX = 8.0
+RETRY_AFTER_SECONDS_MAX = 60.0
+_BUSY = (429, 503)
+
+Query = Mapping[str, str | int]
+
+
+class Transport:
+    """Sends requests to one server under one key.
+
+    429, 503 and missing answers are retried up to `retries` times, after as long as `Retry-After` says or
+    twice as long as the time before. Every request must be safe to repeat.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str,
+        *,
+        org_id: str | None,
+        timeout_seconds: float,
+        retries: int,
+        transport: httpx.BaseTransport | None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        headers = {"Authorization": f"Bearer {_header_safe('key', api_key)}"}
+        if org_id is not None:
+            headers["X-Org-Id"] = _header_safe("org", org_id)
+        self._url = base_url.rstrip("/")
+        self._http = httpx.Client(headers=headers, timeout=timeout_seconds, transport=transport)
+        self._retries = retries
+        self._sleep = sleep
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: str | None = None,
+        query: Query | None = None,
+        idempotency_key: str | None = None,
+    ) -> Any:
+        """The parsed body of a 2xx answer, None if it has none. Raises `Unreachable` or an `APIError`."""
+        headers = {} if json is None else {"Content-Type": "application/json"}
+        if idempotency_key is not None:
+            headers["Idempotency-Key"] = idempotency_key
+        try:
+            request = self._http.build_request(
+                method, self._url + path, content=json, params=query, headers=headers
+            )
+        except httpx.InvalidURL as error:
+            raise Unreachable(self._url, str(error)) from None
+        return _answer(self._sent(request))
+
+    def close(self) -> None:
+        self._http.close()
+
+    def _sent(self, request: httpx.Request) -> httpx.Response:
+        attempt = 0
+        while True:
+            try:
+                response = self._http.send(request)
+            except httpx.TransportError as error:
+                if attempt == self._retries or isinstance(error, httpx.UnsupportedProtocol):
+                    raise Unreachable(self._url, str(error) or type(error).__name__) from error
+                pause = 0.0
+            else:
+                if response.status_code not in _BUSY or attempt == self._retries:
+                    return response
+                pause = _retry_after(response)
+            self._sleep(max(pause, _backoff(attempt)))
+            attempt += 1
+
+
+def _header_safe(name: str, value: str) -> str:
+    if not (value and value.isascii() and value.isprintable()):
+        raise ValueError(f"the {name} must be printable ASCII text")
+    return value
+
+
+def _backoff(attempt: int) -> float:
+    # Jitter, so that clients refused together do not come back together.
+    return min(BACKOFF_SECONDS * 2.0**attempt, BACKOFF_SECONDS_MAX) * random.uniform(0.75, 1.0)
+
+
+def _retry_after(response: httpx.Response) -> float:
+    """Seconds to wait: the header holds seconds or an HTTP date (RFC 9110, section 10.2.3)."""
+    text: str = response.headers.get("Retry-After", "")
+    try:
+        seconds = int(text) if text.isdigit() else _until(text)
+    except ValueError:
+        return 0.0
+    return min(seconds, RETRY_AFTER_SECONDS_MAX)
+
+
+def _until(http_date: str) -> float:
+    return parsedate_to_datetime(http_date).timestamp() - time.time()
+
+
+def _answer(response: httpx.Response) -> Any:
+    if not response.is_success:
+        raise _problem(response)
+    if not response.content:
+        return None
+    try:
+        return exact_json.loads(response.content)
+    except ValueError:
+        detail = "the answer is not JSON; is this the address of a Tallybook server?"
+        raise APIError(response.status_code, code="not_json", detail=detail) from None
+
+
+def _problem(response: httpx.Response) -> APIError:
+    """The error that a problem body (RFC 9457) tells of; other bodies, as proxies send, are left unread."""
+    try:
+        body = exact_json.loads(response.content)
+    except ValueError:
+        body = None
+    problem = body if isinstance(body, dict) else {}
+    faults = tuple(Fault(tuple(fault["loc"]), fault["msg"]) for fault in problem.get("errors", ()))
+    return error_kind(response.status_code)(
+        response.status_code,
+        code=problem.get("code", "unknown"),
+        detail=problem.get("detail") or response.reason_phrase,
+        errors=faults,
+        faults_total=problem.get("faults_total", 0),
+        request_id=response.headers.get("X-Request-ID"),
+    )

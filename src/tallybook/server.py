@@ -1,0 +1,126 @@
+"""The server process: settings in, one listening server, a clean end."""
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+import uvicorn
+from pydantic import ValidationError
+
+from tallybook.settings import Settings
+from tallybook.storage.duckdb import engine as duckdb_engine
+from tallybook.storage.private_file import write_private
+from tallybook.storage.sqlite import engine as sqlite_engine
+from tallybook.wiring import Tallybook, build
+
+
+class CannotStart(Exception):
+    """Why the server does not start, in one line."""
+
+
+def run(given: Mapping[str, Any]) -> None:
+    """Serves until SIGTERM or SIGINT, then answers what is in flight, commits it, and returns.
+
+    `given` settings win over the environment. Raises `CannotStart`.
+    """
+    settings = _settings(given)
+    _configure_log(settings.log_level)
+    try:
+        tallybook = build(settings)
+    except (
+        duckdb_engine.NewerDatabase,
+        duckdb_engine.DamagedDatabase,
+        duckdb_engine.HeldDatabase,
+        sqlite_engine.NewerDatabase,
+        OSError,
+    ) as error:
+        raise CannotStart(str(error)) from error
+    server = _Server(tallybook, settings)
+    try:
+        server.run()
+    finally:
+        tallybook.close()
+    if not server.started:
+        raise CannotStart(f"cannot listen on {settings.host}:{settings.port}")
+
+
+def _settings(given: Mapping[str, Any]) -> Settings:
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        raise CannotStart(f"bad settings: {faults}") from None
+
+
+class _Server(uvicorn.Server):
+    """Tells where it listens: people on the terminal, other commands in `<data_dir>/server.json`."""
+
+    def __init__(self, tallybook: Tallybook, settings: Settings) -> None:
+        self._tallybook = tallybook
+        self._settings = settings
+        self._address_file = settings.data_dir / "server.json"
+        super().__init__(
+            uvicorn.Config(
+                tallybook.app,
+                host=settings.host,
+                port=settings.port,
+                loop="uvloop",
+                http="httptools",
+                lifespan="on",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=settings.drain_seconds,
+            )
+        )
+
+    async def startup(self, sockets: Any = None) -> None:
+        await super().startup(sockets)
+        if not self.started:
+            return
+        host, port = self.servers[0].sockets[0].getsockname()[:2]
+        url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        write_private(self._address_file, json.dumps({"url": url, "pid": os.getpid()}))
+        _greet(url, self._tallybook, self._settings)
+
+    async def shutdown(self, sockets: Any = None) -> None:
+        await super().shutdown(sockets)
+        self._address_file.unlink(missing_ok=True)
+
+
+def _greet(url: str, tallybook: Tallybook, settings: Settings) -> None:
+    if tallybook.new_admin_key is not None:
+        key = f"{tallybook.new_admin_key}\n            (cluster admin; kept in {settings.data_dir / 'admin.key'}, shown only now)"
+    else:
+        key = f"see {settings.data_dir / 'admin.key'}" if settings.admin_key is None else "as set in TALLYBOOK_ADMIN_KEY"
+    lines = [f"Tallybook   {url}", f"API docs    {url}/docs", f"Admin key   {key}", f"Data        {settings.data_dir}"]
+    print("\n".join(lines), flush=True)
+
+
+def _configure_log(level: str) -> None:
+    number = logging.getLevelNamesMapping().get(level.upper())
+    if number is None:
+        raise CannotStart(f"bad settings: log_level: {level!r} is none of debug, info, warning, error")
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.processors.JSONRenderer()],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    # What libraries say through the standard logger comes out in the same form.
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(processor=structlog.processors.JSONRenderer(), foreign_pre_chain=shared)
+    )
+    logging.basicConfig(handlers=[handler], level=max(number, logging.WARNING), force=True)
+

@@ -1,0 +1,83 @@
+"""From submissions to columns: light Arrow arrays for what differs within a flush, parameters for what does not.
+
+DuckDB binds every column of a statement, so an `INSERT` names only the columns that hold something.
+"""
+
+from array import array
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import nanoarrow as na
+from nanoarrow.c_array import CArray
+
+from tallybook.metering.event import Submission, UsageEvent
+
+Values = Sequence[Any]
+
+UUID = na.extension_type(na.fixed_size_binary(16), "arrow.uuid", b"")
+_TYPES = {str: na.string(), int: na.int64(), bool: na.bool_()}
+
+# Fields of an event that stand in `facts` under their own name; the rest is filled in or spread over columns.
+_SPREAD = {"id", "usage", "cost_pico", "occurred_at_us", "user_id", "api_key_id", "project_id"}
+_EVENT_COLUMNS = tuple((name, name not in _SPREAD) for name in UsageEvent.__struct_fields__)
+
+
+def fact_values(rows: Sequence[Submission], *, revision: int, seq: int, recorded_at_us: int) -> dict[str, Values]:
+    """The columns of `facts` for these rows, by name; columns without any value are left out."""
+    columns: dict[str, Values] = {
+        "org_id": [row.org_id for row in rows],
+        "uid": [row.uid for row in rows],
+        "revision": [revision] * len(rows),
+        "seq": [seq] * len(rows),
+        "recorded_at": [recorded_at_us] * len(rows),
+        "recorded_by": [row.recorded_by for row in rows],
+        "occurred_at": [row.occurred_at_us for row in rows],
+        "event_id": [row.event_id for row in rows],
+        "user_id": [row.user_id for row in rows],
+        "api_key_id": [row.api_key_id for row in rows],
+        "project_id": [row.project_id for row in rows],
+    }
+    told = zip(*[msgspec.structs.astuple(row.event) for row in rows], strict=True)
+    columns.update(
+        {name: values for (name, is_column), values in zip(_EVENT_COLUMNS, told, strict=True) if is_column}
+    )
+    columns.update(_spread([row.event.usage for row in rows], "{}"))
+    columns.update(_spread([dict(row.rating.lines) for row in rows], "cost_{}"))
+    columns["pricing"] = [row.rating.pricing.value for row in rows]
+    columns["price_id"] = [row.rating.price_id for row in rows]
+    columns["unpriced_units"] = [",".join(row.rating.unpriced_units) or None for row in rows]
+    columns["cost"] = [row.rating.cost_pico for row in rows]
+    columns["known_cost"] = [row.rating.known_cost_pico for row in rows]
+    return {name: values for name, values in columns.items() if values.count(None) < len(values)}
+
+
+def _spread(mappings: Sequence[Mapping[str, int]], column: str) -> dict[str, Values]:
+    names = sorted({name for mapping in mappings for name in mapping})
+    return {column.format(name): [mapping.get(name) for mapping in mappings] for name in names}
+
+
+def batch_of(columns: Mapping[str, Values], length: int) -> tuple[na.Array, list[str], list[Any]]:
+    """One Arrow table of the columns that vary, the SELECT expression of every column, and the parameters of the rest."""
+    varying: dict[str, CArray] = {}
+    expressions: list[str] = []
+    parameters: list[Any] = []
+    for name, values in columns.items():
+        if length > 1 and not isinstance(values[0], bytes) and values.count(values[0]) == length:
+            expressions.append("?")
+            parameters.append(values[0])
+        else:
+            expressions.append(name)
+            varying[name] = _column(values)
+    schema = na.struct({name: UUID if column.schema.format == "w:16" else column.schema for name, column in varying.items()})
+    table = na.c_array_from_buffers(schema, length, [None], children=list(varying.values()))
+    return na.Array(table), expressions, parameters
+
+
+def _column(values: Values) -> CArray:
+    sample = next(value for value in values if value is not None)
+    if isinstance(sample, bytes):
+        return na.c_array_from_buffers(UUID, len(values), [None, b"".join(values)])
+    if type(sample) is int and None not in values:
+        return na.c_array_from_buffers(na.int64(), len(values), [None, array("q", values)])
+    return na.c_array(values, _TYPES[type(sample)])

@@ -1,0 +1,76 @@
+"""What is in force, decided here and nowhere else: the revisions that no correction names.
+
+Every read of facts takes its FROM and WHERE from `in_force`, so that sums, counts, maxima and lists agree.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from tallybook.analytics.plan import Span
+
+
+@dataclass(frozen=True)
+class Sql:
+    """A piece of a statement with the parameters of its question marks."""
+
+    text: str
+    parameters: tuple[Any, ...] = ()
+
+    def __add__(self, other: "Sql") -> "Sql":
+        return Sql(f"{self.text} {other.text}", self.parameters + other.parameters)
+
+
+def joined(separator: str, pieces: Iterable[Sql]) -> Sql:
+    listed = list(pieces)
+    return Sql(separator.join(piece.text for piece in listed), tuple(value for piece in listed for value in piece.parameters))
+
+
+def one_of(expression: str, values: Iterable[Any]) -> Sql:
+    listed = tuple(values)
+    if len(listed) == 1:
+        return Sql(f"{expression} = ?", listed)
+    return Sql(f"{expression} IN ({', '.join('?' * len(listed))})", listed)
+
+
+def in_force(span: Span, *, corrected: bool) -> Sql:
+    """`FROM … WHERE …` over the facts of the span, as `fact`; further conditions follow with AND.
+
+    `corrected`: whether a correction falls into the span (see `has_corrections`). If none does, the anti-join is left
+    out: it must read the uids, which cost as much as all the sums.
+    """
+    facts = Sql("FROM facts AS fact WHERE") + _within("fact", span)
+    if not corrected:
+        return facts
+    named = Sql(
+        "AND NOT EXISTS (SELECT 1 FROM corrections AS correction"
+        " WHERE correction.uid = fact.uid AND correction.superseded = fact.revision AND correction.org_id = fact.org_id AND"
+    )
+    # A correction carries the org and instant of its event, so the same span holds every one that matters.
+    return facts + named + _within("correction", span) + Sql(")")
+
+
+def has_corrections(span: Span) -> Sql:
+    """Whether any fact of the span may be out of force. Read it in the same transaction as what it decides."""
+    return Sql("SELECT count(*) > 0 FROM corrections AS correction WHERE") + _within("correction", span)
+
+
+def newest_seq(as_of_us: int | None) -> Sql:
+    """The newest commit (recorded at or before `as_of_us`), 0 if there is none; `seq` and `recorded_at` rise together."""
+    recorded = Sql("") if as_of_us is None else Sql("WHERE recorded_at <= ?", (as_of_us,))
+    return (
+        Sql("SELECT coalesce(max(seq), 0) FROM (SELECT max(seq) AS seq FROM facts")
+        + recorded
+        + Sql("UNION ALL SELECT max(seq) FROM corrections")
+        + recorded
+        + Sql(")")
+    )
+
+
+def _within(table: str, span: Span) -> Sql:
+    conditions = [Sql(f"{table}.occurred_at >= ? AND {table}.occurred_at < ?", (span.window.start_us, span.window.end_us))]
+    if span.org_ids is not None:
+        conditions.insert(0, one_of(f"{table}.org_id", span.org_ids))
+    if span.seq_max is not None:
+        conditions.append(Sql(f"{table}.seq <= ?", (span.seq_max,)))
+    return joined(" AND ", conditions)

@@ -1,0 +1,148 @@
+"""Reads of the event store: runs the SQL of `usage_sql.py` on this thread's cursor, a few threads at a time."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import islice, product
+from typing import Any
+from uuid import UUID
+
+import duckdb
+
+from tallybook.analytics.answer import EventRecord
+from tallybook.analytics.plan import STORABLE, AggregatePlan, ListPlan, Span
+from tallybook.analytics.query import Reach
+from tallybook.analytics.store import AggregateRow, EventSlice
+from tallybook.core.counters import COUNTERS
+from tallybook.core.errors import Overloaded
+from tallybook.core.time_window import TimeWindow
+from tallybook.metering.identity import identity_of, request_key_of
+from tallybook.storage.duckdb import usage_sql
+from tallybook.storage.duckdb.engine import DuckEngine
+from tallybook.storage.duckdb.in_force import Sql, has_corrections, newest_seq
+
+# Beyond this many candidates an IN list costs more than scanning the time between them.
+_CANDIDATES_MAX = 2_000
+
+
+class DuckUsageStore:
+    """Implements `analytics.store.UsageStore`. At most `threads` calls run at once; more wait."""
+
+    def __init__(self, engine: DuckEngine, *, threads: int) -> None:
+        self._engine = engine
+        self._turns = threading.BoundedSemaphore(threads)
+
+    def aggregate(self, plan: AggregatePlan) -> list[AggregateRow]:
+        with self._snapshot() as reader:
+            span = _capped(reader, plan.span, plan.as_of_us)
+            corrected = _has_corrections(reader, span)
+            rows = _rows(reader, usage_sql.aggregate(replace(plan, span=span), corrected=corrected))
+        first = 1 + len(plan.group_by)
+        return [AggregateRow(row[0], row[1:first], row[first:]) for row in rows]
+
+    def list_events(self, plan: ListPlan) -> EventSlice:
+        with self._snapshot() as reader:
+            seq_max = plan.span.seq_max
+            if seq_max is None:
+                seq_max = _newest_seq(reader, plan.as_of_us)
+            plan = replace(plan, span=replace(plan.span, seq_max=seq_max))
+            return EventSlice(_newest_events(reader, plan), seq_max)
+
+    def find_event(self, reach: Reach, uid: str, as_of_us: int | None) -> EventRecord | None:
+        with self._snapshot() as reader:
+            span = _capped(reader, Span(reach.org_ids, STORABLE), as_of_us)
+            found = _events(reader, usage_sql.events(span, [UUID(uid)], reach.conditions, corrected=_has_corrections(reader, span)))
+        return found[0] if found else None
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """One transaction, so that what is in force and the facts are read as of the same commit."""
+        with self._turns:
+            reader = self._engine.reader()
+            try:
+                reader.execute("BEGIN TRANSACTION READ ONLY")
+                yield reader
+                reader.execute("COMMIT")
+            except (duckdb.FatalException, duckdb.ConnectionException) as error:
+                raise Overloaded("the event store is being reopened") from error
+            except BaseException:
+                reader.execute("ROLLBACK")
+                raise
+
+
+def _newest_events(reader: duckdb.DuckDBPyConnection, plan: ListPlan) -> Sequence[EventRecord]:
+    """The uids first, then their rows: sorting all columns of everything would cost many times as much."""
+    uids: list[UUID] | None = None
+    if keys := _lookup_keys(plan):
+        candidates = _rows(reader, usage_sql.located(keys))
+        if not candidates:
+            return ()
+        plan = _narrowed(plan, [instant for instant, _ in candidates])
+        uids = [uid for _, uid in candidates] if len(candidates) <= _CANDIDATES_MAX else None
+    chosen = _rows(reader, usage_sql.newest(plan, uids, corrected=_has_corrections(reader, plan.span)))
+    if not chosen:
+        return ()
+    span = _narrowed(plan, [instant for instant, _ in chosen]).span
+    return _events(reader, usage_sql.events(span, [uid for _, uid in chosen], corrected=_has_corrections(reader, span)))
+
+
+def _lookup_keys(plan: ListPlan) -> list[UUID]:
+    """Keys that lead to every event with the requested ids, or none where only a scan can find them.
+
+    A request id is a key of its own, or the id of an event without source. An id alone names no event: its source may
+    be any.
+    """
+    orgs = plan.span.org_ids or ()
+    if plan.request_ids:
+        pairs = islice(product(orgs, plan.request_ids), _CANDIDATES_MAX)
+        keys = [key for org, name in pairs for key in (request_key_of(org, name), identity_of(org, "", name))]
+    else:
+        keys = [identity_of(*names) for names in islice(product(orgs, plan.sources, plan.ids), _CANDIDATES_MAX + 1)]
+    return [UUID(bytes=key) for key in keys] if len(keys) <= _CANDIDATES_MAX else []
+
+
+def _narrowed(plan: ListPlan, instants: Sequence[int]) -> ListPlan:
+    window = plan.span.window
+    within = TimeWindow(max(window.start_us, min(instants)), min(window.end_us, max(instants) + 1))
+    return replace(plan, span=replace(plan.span, window=within))
+
+
+def _capped(reader: duckdb.DuckDBPyConnection, span: Span, as_of_us: int | None) -> Span:
+    return span if as_of_us is None else replace(span, seq_max=_newest_seq(reader, as_of_us))
+
+
+def _newest_seq(reader: duckdb.DuckDBPyConnection, as_of_us: int | None) -> int:
+    return int(_rows(reader, newest_seq(as_of_us))[0][0])
+
+
+def _has_corrections(reader: duckdb.DuckDBPyConnection, span: Span) -> bool:
+    return bool(_rows(reader, has_corrections(span))[0][0])
+
+
+def _rows(reader: duckdb.DuckDBPyConnection, sql: Sql) -> list[tuple[Any, ...]]:
+    return reader.execute(sql.text, sql.parameters).fetchall()
+
+
+def _events(reader: duckdb.DuckDBPyConnection, sql: Sql) -> list[EventRecord]:
+    return [_event(dict(zip(usage_sql.EVENT_COLUMNS, row, strict=True))) for row in _rows(reader, sql)]
+
+
+def _event(row: dict[str, Any]) -> EventRecord:
+    return EventRecord(
+        uid=str(row["uid"]),
+        org_id=row["org_id"],
+        revision=row["revision"],
+        seq=row["seq"],
+        occurred_at_us=row["occurred_at"],
+        recorded_at_us=row["recorded_at"],
+        event_id=row["event_id"],
+        fields={name: row[name] for name in usage_sql.FIELDS if row[name] is not None},
+        usage={name: row[name] for name in COUNTERS if row[name] is not None},
+        pricing=row["pricing"],
+        price_id=row["price_id"],
+        cost_pico=row["cost"],
+        known_cost_pico=row["known_cost"],
+        unpriced_units=tuple(row["unpriced_units"].split(",")) if row["unpriced_units"] else (),
+        lines={name: row[f"cost_{name}"] for name in usage_sql.LINES if row[f"cost_{name}"] is not None},
+    )

@@ -1,0 +1,159 @@
+"""Questions about usage as DuckDB SQL: values of text and parameters, run by `reading.py`. Pure."""
+
+from collections.abc import Iterable, Sequence
+from uuid import UUID
+
+from tallybook.analytics.plan import AggregatePlan, ListPlan, Slices, Span
+from tallybook.analytics.query import MEASURES, Condition, Measure
+from tallybook.core.counters import COUNTERS, Aggregate
+from tallybook.storage.duckdb.in_force import Sql, in_force, joined, one_of
+
+_REQUESTS = "coalesce(requests, 1)"
+_MEASURED = {
+    "requests": f"sum({_REQUESTS})",
+    "cost_usd": "coalesce(sum(cost), 0)",
+    "known_cost_usd": "sum(known_cost)",
+    "unpriced_requests": f"coalesce(sum({_REQUESTS}) FILTER (WHERE cost IS NULL), 0)",
+}
+
+FIELDS = (
+    "source",
+    "kind",
+    "user_id",
+    "external_user_id",
+    "project_id",
+    "team_id",
+    "api_key_id",
+    "account_id",
+    "transaction_id",
+    "session_id",
+    "context",
+    "image_size",
+    "image_quality",
+    "image_operation",
+    "vector_store_id",
+    "context_level",
+    "api_source",
+    "session_kind",
+    "provider",
+    "model",
+    "operation",
+    "endpoint",
+    "service_tier",
+    "batch",
+    "background",
+    "stream",
+    "request_id",
+    "finish_reason",
+    "description",
+    "metadata",
+    "latency_ms",
+    "ttft_ms",
+)
+"""Columns that an event shows under their own name when they are set."""
+
+LINES = tuple(name for name, counter in COUNTERS.items() if counter.aggregate is Aggregate.SUM)
+"""Counters that have a cost column."""
+
+EVENT_COLUMNS = (
+    "uid",
+    "org_id",
+    "revision",
+    "seq",
+    "occurred_at",
+    "recorded_at",
+    "event_id",
+    "pricing",
+    "price_id",
+    "cost",
+    "known_cost",
+    "unpriced_units",
+    *FIELDS,
+    *COUNTERS,
+    *(f"cost_{name}" for name in LINES),
+)
+
+
+def aggregate(plan: AggregatePlan, *, corrected: bool) -> Sql:
+    """Rows of (bucket, grouped values…, measures…), ascending by bucket and group, None last."""
+    keys = [_bucket(plan.slices), *(Sql(name) for name in plan.group_by)]
+    numbers = [Sql(_number(MEASURES[name])) for name in plan.measures]
+    ordinals = range(1, len(keys) + 1)
+    return (
+        Sql("SELECT")
+        + joined(", ", [*keys, *numbers])
+        + in_force(plan.span, corrected=corrected)
+        + _and(map(_holds, plan.conditions))
+        + Sql("GROUP BY " + ", ".join(map(str, ordinals)))
+        + Sql("ORDER BY " + ", ".join(f"{ordinal} NULLS LAST" for ordinal in ordinals))
+        + Sql("LIMIT ?", (plan.rows_max + 1,))
+    )
+
+
+def newest(plan: ListPlan, uids: Sequence[UUID] | None, *, corrected: bool) -> Sql:
+    """Rows of (occurred_at, uid), newest first, one more than the limit. `uids`: among these only."""
+    return (
+        Sql("SELECT occurred_at, uid")
+        + in_force(plan.span, corrected=corrected)
+        + _and(_list_conditions(plan, uids))
+        + Sql("ORDER BY occurred_at DESC, uid DESC LIMIT ?", (plan.limit + 1,))
+    )
+
+
+def events(span: Span, uids: Sequence[UUID], conditions: Iterable[Condition] = (), *, corrected: bool) -> Sql:
+    """Rows of `EVENT_COLUMNS`, newest first."""
+    return (
+        Sql("SELECT " + ", ".join(EVENT_COLUMNS))
+        + in_force(span, corrected=corrected)
+        + _and([one_of("fact.uid", uids), *map(_holds, conditions)])
+        + Sql("ORDER BY occurred_at DESC, uid DESC")
+    )
+
+
+def located(keys: Sequence[UUID]) -> Sql:
+    """Rows of (occurred_at, uid): every event that one of these identity or request keys leads to."""
+    return (
+        Sql("SELECT occurred_at, uid FROM keys WHERE")
+        + one_of("key", keys)
+        + Sql("UNION SELECT occurred_at, uid FROM request_keys WHERE")
+        + one_of("key", keys)
+    )
+
+
+def _bucket(slices: Slices | None) -> Sql:
+    if slices is None:
+        return Sql("0")
+    number = Sql("(occurred_at - ?) // ?", (slices.origin_us, slices.step_us))
+    if slices.lookup is None:
+        return number
+    return Sql("list_extract(?::INTEGER[],", (slices.lookup,)) + number + Sql("+ 1)")
+
+
+def _number(measure: Measure) -> str:
+    if measure.name in _MEASURED:
+        return _MEASURED[measure.name]
+    return f"max({measure.name})" if measure.aggregate is Aggregate.MAX else f"coalesce(sum({measure.name}), 0)"
+
+
+def _list_conditions(plan: ListPlan, uids: Sequence[UUID] | None) -> Iterable[Sql]:
+    yield from map(_holds, plan.conditions)
+    if plan.ids:
+        yield one_of("event_id", plan.ids)
+    if plan.sources:
+        yield one_of("source", plan.sources)
+    if plan.request_ids:
+        yield one_of("coalesce(request_id, event_id)", plan.request_ids)
+    if uids is not None:
+        yield one_of("fact.uid", uids)
+    if plan.after is not None:
+        # The window already ends with the instant of the last event; this leaves out what stood before it there.
+        yield Sql("NOT (occurred_at = ? AND uid >= ?)", (plan.after.occurred_at_us, UUID(plan.after.uid)))
+
+
+def _holds(condition: Condition) -> Sql:
+    either = [one_of(f"fact.{dimension}", condition.values) for dimension in condition.dimensions]
+    return Sql("(") + joined(" OR ", either) + Sql(")")
+
+
+def _and(conditions: Iterable[Sql]) -> Sql:
+    return joined(" ", [Sql("AND") + condition for condition in conditions])

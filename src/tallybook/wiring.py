@@ -1,0 +1,158 @@
+"""Settings -> engines -> services -> app. The only file that knows everyone."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from tallybook.analytics.service import UsageService
+from tallybook.auth.service import AuthService
+from tallybook.core.clock import Clock, SystemClock
+from tallybook.core.paging import Cursors
+from tallybook.http import mka1, native, ops
+from tallybook.http.access import Gate
+from tallybook.http.app import create_app
+from tallybook.http.gateway import App, Gateway
+from tallybook.http.metrics import Metrics
+from tallybook.http.native import ingest
+from tallybook.jobs.purge_outcomes import purge_outcomes
+from tallybook.metering.service import MeteringService
+from tallybook.orgs.model import DEFAULT_ORG
+from tallybook.orgs.service import OrgService
+from tallybook.pricing.service import PricingService
+from tallybook.settings import Settings
+from tallybook.storage.duckdb.engine import DuckEngine
+from tallybook.storage.duckdb.events import DuckEventStore
+from tallybook.storage.duckdb.reading import DuckUsageStore
+from tallybook.storage.private_file import write_private
+from tallybook.storage.sqlite.engine import SqliteEngine
+from tallybook.storage.sqlite.journal import SqliteJournal
+from tallybook.storage.sqlite.keys import SqliteKeyStore
+from tallybook.storage.sqlite.orgs import SqliteOrgStore
+from tallybook.storage.sqlite.prices import SqlitePriceStore
+
+_PURGE_SECONDS = 3600
+
+
+@dataclass(frozen=True)
+class Tallybook:
+    """A server ready to be served by any ASGI host. `new_admin_key` is set when this start made the first key."""
+
+    app: Gateway
+    gate: Gate
+    new_admin_key: str | None
+    close: Callable[[], None]
+
+
+def build(
+    settings: Settings, clock: Clock | None = None, more_raw_routes: Mapping[str, Mapping[str, App]] | None = None
+) -> Tallybook:
+    """Opens the data folder and wires the server. `close` commits what was accepted and closes the files."""
+    clock = clock or SystemClock()
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    secret = _secret(settings)
+    # DuckDB locks its file against other processes, so it is opened before anything is written.
+    duck = DuckEngine(
+        settings.data_dir / "events.duckdb", memory=settings.duckdb_memory, threads=settings.duckdb_threads
+    )
+    sqlite = SqliteEngine(settings.data_dir / "ledger.sqlite", clock)
+    journal = SqliteJournal()
+    orgs = OrgService(SqliteOrgStore(sqlite), sqlite, journal, clock)
+    auth = AuthService(SqliteKeyStore(sqlite), sqlite, journal, clock, secret=secret, org_exists=orgs.exists)
+    pricing = PricingService(SqlitePriceStore(sqlite), sqlite, journal, clock)
+    metering = MeteringService(
+        DuckEventStore(
+            duck, clock, wal_bytes_max=settings.wal_bytes_max, disk_reserve_bytes=settings.disk_reserve_bytes
+        ),
+        pricing,
+        clock,
+        batch_events_max=settings.batch_events_max,
+        queue_events_max=settings.ingest_queue_events,
+        flush_events_max=settings.ingest_flush_events,
+    )
+    cursors = Cursors(secret)
+    usage = UsageService(
+        DuckUsageStore(duck, threads=settings.read_threads), cursors, clock, rows_max=settings.query_rows_max
+    )
+    metrics = _metrics(metering, duck)
+    gate = Gate(auth)
+    new_admin_key = asyncio.run(_first_start(orgs, auth, settings))
+
+    def close() -> None:
+        metering.close()
+        sqlite.close()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        purging = asyncio.create_task(_purge_outcomes(sqlite, clock, settings.idempotency_retention_days))
+        yield
+        purging.cancel()
+        with suppress(asyncio.CancelledError):
+            await purging
+
+    app = create_app(
+        [
+            ops.router(metrics, lambda: _not_ready(metering)),
+            *native.routers(auth, orgs, pricing, usage, cursors),
+            *(mka1.routers(usage) if hasattr(mka1, "routers") else []),
+        ],
+        {
+            ingest.PATH: {
+                "POST": ingest.IngestEndpoint(gate, metering, metrics, body_bytes_max=settings.body_bytes_max)
+            },
+            **(more_raw_routes or {}),
+        },
+        [native.DIALECT, *([mka1.DIALECT] if hasattr(mka1,"DIALECT") else [])],
+        gate,
+        metrics,
+        raw_documents=ingest.DOCUMENT,
+        lifespan=lifespan,
+        body_bytes_max=settings.body_bytes_max,
+        cors_origins=settings.cors_origins,
+        access_log=settings.access_log,
+    )
+    return Tallybook(app, gate, new_admin_key, close)
+
+
+async def _first_start(orgs: OrgService, auth: AuthService, settings: Settings) -> str | None:
+    await orgs.ensure_default()
+    fixed = None if settings.admin_key is None else settings.admin_key.get_secret_value()
+    made = await auth.ensure_bootstrap(fixed, DEFAULT_ORG)
+    if made is not None:
+        write_private(settings.data_dir / "admin.key", made)
+    return made
+
+
+async def _purge_outcomes(sqlite: SqliteEngine, clock: Clock, retention_days: int) -> None:
+    while True:
+        await purge_outcomes(sqlite, clock, retention_days=retention_days)
+        await asyncio.sleep(_PURGE_SECONDS)
+
+
+def _secret(settings: Settings) -> bytes:
+    if settings.secret is not None:
+        return settings.secret.get_secret_value().encode()
+    return _kept_secret(settings.data_dir / "secret")
+
+
+def _kept_secret(path: Path) -> bytes:
+    if not path.exists():
+        write_private(path, secrets.token_hex(32))
+    return path.read_text().strip().encode()
+
+
+def _metrics(metering: MeteringService, duck: DuckEngine) -> Metrics:
+    metrics = Metrics()
+    metrics.gauge("tallybook_ingest_queue_events", "Events waiting for the writer.", lambda: metering.writer.queued_weight)
+    metrics.gauge("tallybook_event_log_bytes", "Event log not yet folded into the file.", lambda: duck.wal_bytes)
+    return metrics
+
+
+def _not_ready(metering: MeteringService) -> str | None:
+    if metering.writer.queued_weight >= metering.writer.queue_weight_max:
+        return "the event queue is full"
+    return None

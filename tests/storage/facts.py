@@ -1,0 +1,142 @@
+"""Facts and corrections put straight into an event store, for the tests of reading."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import duckdb
+
+from tallybook.core.time_window import DAY_US, parse_instant
+from tallybook.metering.identity import identity_of, request_key_of
+from tallybook.storage.duckdb.engine import DuckEngine
+from tallybook.storage.duckdb.reading import DuckUsageStore
+
+JAN_1 = parse_instant("2026-01-01T00:00:00Z")
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One revision of an event. `set` are further columns: texts, flags, counters, lines."""
+
+    number: int
+    org_id: str = "org"
+    revision: int = 1
+    occurred_at: int = JAN_1
+    kind: str = "completion"
+    source: str = ""
+    event_id: str = ""
+    cost: int | None = 0
+    known_cost: int = 0
+    set: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def uid(self) -> UUID:
+        return uid_of(self.number)
+
+    @property
+    def id(self) -> str:
+        return self.event_id or f"event-{self.number}"
+
+
+def uid_of(number: int) -> UUID:
+    return UUID(int=(7 << 76) | (2 << 62) | number)
+
+
+class Book:
+    """An event store under test. Every call of `record` or `correct` is one commit, a second after the one before."""
+
+    def __init__(self, folder: Path) -> None:
+        self.engine = DuckEngine(folder / "events.duckdb", memory="256MB", threads=2)
+        self.store = DuckUsageStore(self.engine, threads=2)
+        self.seq = 0
+
+    @property
+    def recorded_at(self) -> int:
+        """When the newest commit was recorded."""
+        return JAN_1 + 100 * DAY_US + self.seq * 1_000_000
+
+    def record(self, *facts: Fact) -> None:
+        self.seq += 1
+        with self.engine.transaction() as writer:
+            for fact in facts:
+                self._append(writer, fact)
+
+    def amend(self, fact: Fact, **changes: Any) -> Fact:
+        """Replaces the fact by a next revision and returns that."""
+        replacement = replace(fact, revision=fact.revision + 1, **changes)
+        self.seq += 1
+        with self.engine.transaction() as writer:
+            self._append(writer, replacement)
+            self._correct(writer, fact, fact.revision, replacement.revision)
+        return replacement
+
+    def void(self, fact: Fact) -> None:
+        self.seq += 1
+        with self.engine.transaction() as writer:
+            self._correct(writer, fact, fact.revision, None)
+
+    def restore(self, fact: Fact) -> Fact:
+        """Undoes a void by a next revision of the same content."""
+        restored = replace(fact, revision=fact.revision + 1)
+        self.seq += 1
+        with self.engine.transaction() as writer:
+            self._append(writer, restored)
+            self._correct(writer, fact, None, restored.revision)
+        return restored
+
+    def close(self) -> None:
+        self.engine.close()
+
+    def _append(self, writer: duckdb.DuckDBPyConnection, fact: Fact) -> None:
+        columns = {
+            "org_id": fact.org_id,
+            "uid": fact.uid,
+            "revision": fact.revision,
+            "seq": self.seq,
+            "occurred_at": fact.occurred_at,
+            "recorded_at": self.recorded_at,
+            "recorded_by": "key_sender",
+            "source": fact.source,
+            "event_id": fact.id,
+            "kind": fact.kind,
+            "batch": False,
+            "background": False,
+            "stream": False,
+            "pricing": "unpriced" if fact.cost is None else "priced",
+            "cost": fact.cost,
+            "known_cost": fact.known_cost if fact.cost is None else fact.cost,
+            **fact.set,
+        }
+        _insert(writer, "facts", columns)
+        if fact.revision == 1:
+            self._append_keys(writer, fact)
+
+    def _append_keys(self, writer: duckdb.DuckDBPyConnection, fact: Fact) -> None:
+        place = {"uid": fact.uid, "occurred_at": fact.occurred_at}
+        key = UUID(bytes=identity_of(fact.org_id, fact.source, fact.id))
+        _insert(writer, "keys", {"key": key, "content": UUID(int=1), "seq": self.seq, **place})
+        request_id = fact.set.get("request_id") or fact.id
+        if fact.source or request_id != fact.id:
+            _insert(writer, "request_keys", {"key": UUID(bytes=request_key_of(fact.org_id, request_id)), **place})
+
+    def _correct(
+        self, writer: duckdb.DuckDBPyConnection, fact: Fact, superseded: int | None, replacement: int | None
+    ) -> None:
+        columns = {
+            "org_id": fact.org_id,
+            "uid": fact.uid,
+            "superseded": superseded,
+            "replacement": replacement,
+            "occurred_at": fact.occurred_at,
+            "recorded_at": self.recorded_at,
+            "seq": self.seq,
+            "actor": "key_admin",
+        }
+        _insert(writer, "corrections", columns)
+
+
+def _insert(writer: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, Any]) -> None:
+    marks = ", ".join("?" * len(columns))
+    writer.execute(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", list(columns.values()))
