@@ -93,8 +93,12 @@ def singles(requests_total: int, connections: int, repeats: int = 3) -> dict[str
         _set_prices(port)
         rng = random.Random(1)
         for repeat in range(repeats):
-            events = [json.dumps(event(repeat * requests_total + n, rng)).encode() for n in range(requests_total)]
-            real = load.run(port, [load.request("/v1/events", server.KEY, body) for body in events], connections)
+            events = [
+                json.dumps(event(repeat * requests_total + n, rng)).encode() for n in range(requests_total)
+            ]
+            real = load.run(
+                port, [load.request("/v1/events", server.KEY, body) for body in events], connections
+            )
             assert real.statuses == {200: requests_total}, real.statuses
             idle = [load.request(server.NOOP, server.KEY, events[0])] * max(requests_total, 20_000)
             noop = load.run(port, idle, connections)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from pydantic import SecretStr
 
 from tallybook.http.body import read_body
 from tallybook.settings import Settings
@@ -41,8 +42,10 @@ def rss_mib(pid: int) -> float:
     raise RuntimeError("no VmRSS")
 
 
+import gc
+gc.disable()
 def _serve(data_dir: Path, settings: dict[str, Any]) -> None:
-    configured = Settings(data_dir=data_dir, admin_key=KEY, port=0, **settings)
+    configured = Settings(data_dir=data_dir, admin_key=SecretStr(KEY), port=0, **settings)
     holder: dict[str, Any] = {}
 
     async def noop(scope: Any, receive: Any, send: Any) -> None:
@@ -63,7 +66,13 @@ def _serve(data_dir: Path, settings: dict[str, Any]) -> None:
 
     Server(
         uvicorn.Config(
-            tallybook.app, port=0, loop="uvloop", http="httptools", log_config=None, access_log=False, lifespan="on"
+            tallybook.app,
+            port=0,
+            loop="uvloop",
+            http="httptools",
+            log_config=None,
+            access_log=False,
+            lifespan="on",
         )
     ).run()
     tallybook.close()

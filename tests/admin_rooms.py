@@ -1,4 +1,4 @@
-"""Keys and orgs over a SQLite file of their own, with a clock that stands still, and their routes in process."""
+"""Keys and orgs over a SQLite file of their own, with a clock that stands still; apps called in process."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -16,6 +16,7 @@ from tallybook.core.paging import Cursors
 from tallybook.core.time_window import parse_instant
 from tallybook.http.access import Gate
 from tallybook.http.app import create_app
+from tallybook.http.gateway import Gateway
 from tallybook.http.metrics import Metrics
 from tallybook.http.native import errors, keys, orgs
 from tallybook.orgs.model import DEFAULT_ORG
@@ -90,30 +91,35 @@ def open_rooms(folder: Path) -> Iterator[AdminRooms]:
 
 
 class AppClient:
-    """Calls the routes of keys and orgs in process, on the rooms' event loop."""
+    """Calls an app in process, with the admin's key unless another or None is given."""
 
-    def __init__(self, rooms: AdminRooms) -> None:
-        cursors = Cursors(SECRET)
-        app = create_app(
-            [keys.router(rooms.auth, cursors), orgs.router(rooms.orgs, cursors)],
-            {},
-            [errors.DIALECT],
-            Gate(rooms.auth),
-            Metrics(),
-            raw_documents={"paths": {}, "schemas": {}},
-            lifespan=_no_lifespan,
-            body_bytes_max=2**20,
-            cors_origins=[],
-            access_log=False,
-        )
-        self._rooms = rooms
+    def __init__(self, app: Gateway, runner: asyncio.Runner) -> None:
         self._http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://tallybook.test")
+        self._runner = runner
 
     def __call__(self, method: str, path: str, key: str | None = ADMIN_KEY, **options: Any) -> httpx.Response:
         headers = {**options.pop("headers", {})}
         if key is not None:
             headers["Authorization"] = f"Bearer {key}"
-        return self._rooms.runner.run(self._http.request(method, path, headers=headers, **options))
+        return self._runner.run(self._http.request(method, path, headers=headers, **options))
+
+
+def client_of(rooms: AdminRooms) -> AppClient:
+    """A client of an app that has the routes of keys and orgs alone."""
+    cursors = Cursors(SECRET)
+    app = create_app(
+        [keys.router(rooms.auth, cursors), orgs.router(rooms.orgs, cursors)],
+        {},
+        [errors.DIALECT],
+        Gate(rooms.auth),
+        Metrics(),
+        raw_documents={"paths": {}, "schemas": {}},
+        lifespan=_no_lifespan,
+        body_bytes_max=2**20,
+        cors_origins=[],
+        access_log=False,
+    )
+    return AppClient(app, rooms.runner)
 
 
 @asynccontextmanager

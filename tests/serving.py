@@ -30,7 +30,17 @@ class ServerProcess:
 
     def start(self, *, prefix: tuple[str, ...] = ()) -> "ServerProcess":
         (self.data_dir / "server.json").unlink(missing_ok=True)
-        command = [*prefix, sys.executable, "-m", "tallybook", "serve", "--port", "0", "--data-dir", str(self.data_dir)]
+        command = [
+            *prefix,
+            sys.executable,
+            "-m",
+            "tallybook",
+            "serve",
+            "--port",
+            "0",
+            "--data-dir",
+            str(self.data_dir),
+        ]
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
         self.url = self._await_address()

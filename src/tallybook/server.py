@@ -11,6 +11,7 @@ import structlog
 import uvicorn
 from pydantic import ValidationError
 
+from tallybook.core.errors import InvalidInput
 from tallybook.settings import Settings
 from tallybook.storage.duckdb import engine as duckdb_engine
 from tallybook.storage.private_file import write_private
@@ -36,6 +37,7 @@ def run(given: Mapping[str, Any]) -> None:
         duckdb_engine.DamagedDatabase,
         duckdb_engine.HeldDatabase,
         sqlite_engine.NewerDatabase,
+        InvalidInput,
         OSError,
     ) as error:
         raise CannotStart(str(error)) from error
@@ -96,8 +98,17 @@ def _greet(url: str, tallybook: Tallybook, settings: Settings) -> None:
     if tallybook.new_admin_key is not None:
         key = f"{tallybook.new_admin_key}\n            (cluster admin; kept in {settings.data_dir / 'admin.key'}, shown only now)"
     else:
-        key = f"see {settings.data_dir / 'admin.key'}" if settings.admin_key is None else "as set in TALLYBOOK_ADMIN_KEY"
-    lines = [f"Tallybook   {url}", f"API docs    {url}/docs", f"Admin key   {key}", f"Data        {settings.data_dir}"]
+        key = (
+            f"see {settings.data_dir / 'admin.key'}"
+            if settings.admin_key is None
+            else "as set in TALLYBOOK_ADMIN_KEY"
+        )
+    lines = [
+        f"Tallybook   {url}",
+        f"API docs    {url}/docs",
+        f"Admin key   {key}",
+        f"Data        {settings.data_dir}",
+    ]
     print("\n".join(lines), flush=True)
 
 
@@ -120,7 +131,8 @@ def _configure_log(level: str) -> None:
     # What libraries say through the standard logger comes out in the same form.
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(processor=structlog.processors.JSONRenderer(), foreign_pre_chain=shared)
+        structlog.stdlib.ProcessorFormatter(
+            processor=structlog.processors.JSONRenderer(), foreign_pre_chain=shared
+        )
     )
     logging.basicConfig(handlers=[handler], level=max(number, logging.WARNING), force=True)
-

@@ -17,27 +17,51 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path("./data"), description="Folder of the two database files and the secrets.")
 
     admin_key: SecretStr | None = Field(
-        None, min_length=16, description="Fixes the bootstrap cluster-admin key; otherwise one is made and printed once."
+        None,
+        min_length=16,
+        description="Fixes the bootstrap cluster-admin key; otherwise one is made and printed once.",
     )
     secret: SecretStr | None = Field(
-        None, min_length=16, description="Secret for key hashes and cursors; otherwise made and kept in <data_dir>/secret."
+        None,
+        min_length=16,
+        description="Secret for key hashes and cursors; otherwise made and kept in <data_dir>/secret.",
     )
 
-    body_bytes_max: int = Field(16 * 2**20, ge=1024, description="Largest request body in bytes, after inflating.")
+    body_bytes_max: int = Field(
+        16 * 2**20, ge=1024, description="Largest request body in bytes, after inflating."
+    )
     batch_events_max: int = Field(10_000, ge=1, description="Most events in one request.")
-    ingest_queue_events: int = Field(50_000, ge=1, description="Events waiting for the writer before 503 is answered.")
+    ingest_queue_events: int = Field(
+        50_000, ge=1, description="Events waiting for the writer before 503 is answered."
+    )
     ingest_flush_events: int = Field(10_000, ge=1, description="Most events in one commit.")
-    list_rows_max: int = Field(100_000, ge=1, description="Rows of an unpaged answer, beyond which it is refused.")
-    query_rows_max: int = Field(1_000_000, ge=1, description="Result rows of one usage query page, beyond which it is refused.")
-    idempotency_retention_days: int = Field(30, ge=1, description="Days for which outcomes of repeatable writes are kept.")
+    list_rows_max: int = Field(
+        100_000, ge=1, description="Rows of an unpaged answer, beyond which it is refused."
+    )
+    query_rows_max: int = Field(
+        1_000_000, ge=1, description="Result rows of one usage query page, beyond which it is refused."
+    )
+    idempotency_retention_days: int = Field(
+        30, ge=1, description="Days for which outcomes of repeatable writes are kept."
+    )
 
     duckdb_memory: str = Field("1GB", description="Memory limit of the event store.")
     duckdb_threads: int = Field(2, ge=1, description="Threads of the event store.")
     read_threads: int = Field(4, ge=1, description="Concurrent usage queries; more wait.")
-    wal_bytes_max: int = Field(64 * 2**20, ge=2**20, description="Size of the event log in bytes at which a quiet moment is used to fold it in.")
-    disk_reserve_bytes: int = Field(64 * 2**20, ge=0, description="Free disk space in bytes below which writes are refused as storage_full.")
+    wal_bytes_max: int = Field(
+        64 * 2**20,
+        ge=2**20,
+        description="Size of the event log in bytes at which a quiet moment is used to fold it in.",
+    )
+    disk_reserve_bytes: int = Field(
+        64 * 2**20,
+        ge=0,
+        description="Free disk space in bytes below which writes are refused as storage_full.",
+    )
 
-    cors_origins: list[str] = Field(default_factory=list, description="Origins that browsers may call from; none by default.")
+    cors_origins: list[str] = Field(
+        default_factory=list, description="Origins that browsers may call from; none by default."
+    )
     log_level: str = Field("info", description="debug, info, warning or error.")
     access_log: bool = Field(False, description="Log every request; failures are always logged.")
     drain_seconds: int = Field(30, ge=1, description="Longest wait for requests in flight when stopping.")

@@ -7,11 +7,13 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
 from fastapi import FastAPI
 
 from tallybook.analytics.service import UsageService
 from tallybook.auth.service import AuthService
 from tallybook.core.clock import Clock, SystemClock
+from tallybook.core.errors import Overloaded
 from tallybook.core.paging import Cursors
 from tallybook.http import mka1, native, ops
 from tallybook.http.access import Gate
@@ -37,10 +39,12 @@ from tallybook.storage.sqlite.prices import SqlitePriceStore
 
 _PURGE_SECONDS = 3600
 
+log = structlog.get_logger("tallybook.jobs")
+
 
 @dataclass(frozen=True)
 class Tallybook:
-    """A server ready to be served by any ASGI host. `new_admin_key` is set when this start made the first key."""
+    """A server for any ASGI host. `new_admin_key` is set when this start made the first key."""
 
     app: Gateway
     gate: Gate
@@ -49,7 +53,9 @@ class Tallybook:
 
 
 def build(
-    settings: Settings, clock: Clock | None = None, more_raw_routes: Mapping[str, Mapping[str, App]] | None = None
+    settings: Settings,
+    clock: Clock | None = None,
+    more_raw_routes: Mapping[str, Mapping[str, App]] | None = None,
 ) -> Tallybook:
     """Opens the data folder and wires the server. `close` commits what was accepted and closes the files."""
     clock = clock or SystemClock()
@@ -106,7 +112,7 @@ def build(
             },
             **(more_raw_routes or {}),
         },
-        [native.DIALECT, *([mka1.DIALECT] if hasattr(mka1,"DIALECT") else [])],
+        [native.DIALECT, *([mka1.DIALECT] if hasattr(mka1, "DIALECT") else [])],
         gate,
         metrics,
         raw_documents=ingest.DOCUMENT,
@@ -129,7 +135,10 @@ async def _first_start(orgs: OrgService, auth: AuthService, settings: Settings) 
 
 async def _purge_outcomes(sqlite: SqliteEngine, clock: Clock, retention_days: int) -> None:
     while True:
-        await purge_outcomes(sqlite, clock, retention_days=retention_days)
+        try:
+            await purge_outcomes(sqlite, clock, retention_days=retention_days)
+        except Overloaded as error:  # there is always a next time
+            log.warning("outcomes not purged", reason=str(error))
         await asyncio.sleep(_PURGE_SECONDS)
 
 
@@ -147,8 +156,14 @@ def _kept_secret(path: Path) -> bytes:
 
 def _metrics(metering: MeteringService, duck: DuckEngine) -> Metrics:
     metrics = Metrics()
-    metrics.gauge("tallybook_ingest_queue_events", "Events waiting for the writer.", lambda: metering.writer.queued_weight)
-    metrics.gauge("tallybook_event_log_bytes", "Event log not yet folded into the file.", lambda: duck.wal_bytes)
+    metrics.gauge(
+        "tallybook_ingest_queue_events",
+        "Events waiting for the writer.",
+        lambda: metering.writer.queued_weight,
+    )
+    metrics.gauge(
+        "tallybook_event_log_bytes", "Event log not yet folded into the file.", lambda: duck.wal_bytes
+    )
     return metrics
 
 

@@ -137,7 +137,9 @@ def test_ndjson_and_compressed_bodies_are_taken(admin: httpx.Client) -> None:
     gzipped = admin.post("/v1/events", content=gzip.compress(lines), headers={**kind, "Content-Encoding": "gzip"})
     assert gzipped.json()["duplicates"] == 3
     packed = zstandard.ZstdCompressor().compress(lines)
-    assert admin.post("/v1/events", content=packed, headers={**kind, "Content-Encoding": "zstd"}).json()["duplicates"] == 3
+    assert (
+        admin.post("/v1/events", content=packed, headers={**kind, "Content-Encoding": "zstd"}).json()["duplicates"] == 3
+    )
 
 
 def test_an_empty_batch_is_no_fault(admin: httpx.Client) -> None:
@@ -235,7 +237,15 @@ def test_a_bad_field_is_named_with_its_index(admin: httpx.Client, fields: dict[s
     assert send(admin, good).json()["inserted"] == 1
 
 
-COUNTERS_AND_COST = ["input_tokens", "audio_seconds", "characters", "units", "peak_memory_mib", "requests", "cost_usd"]
+COUNTERS_AND_COST = [
+    "input_tokens",
+    "audio_seconds",
+    "characters",
+    "units",
+    "peak_memory_mib",
+    "requests",
+    "cost_usd",
+]
 
 
 @pytest.mark.parametrize("number", ["NaN", "1e400", "1e999999999", "-1e400", "9" * 400])
@@ -306,7 +316,10 @@ def test_at_most_a_hundred_faults_are_listed(admin: httpx.Client) -> None:
 def test_bodies_and_batches_have_bounds_also_when_inflated(admin: httpx.Client) -> None:
     bomb = b'{"events": [' + b" " * (17 * 2**20) + b"]}"
     assert admin.post("/v1/events", content=bomb).status_code == 413
-    for encoding, packed in (("gzip", gzip.compress(bomb)), ("zstd", zstandard.ZstdCompressor().compress(bomb))):
+    for encoding, packed in (
+        ("gzip", gzip.compress(bomb)),
+        ("zstd", zstandard.ZstdCompressor().compress(bomb)),
+    ):
         answer = admin.post("/v1/events", content=packed, headers={"Content-Encoding": encoding})
         assert answer.status_code == 413
         assert answer.json()["code"] == "body_too_large"

@@ -1,4 +1,4 @@
-"""SIGTERM drains: whatever was taken is answered and stored; a full queue and a full disk refuse and recover."""
+"""SIGTERM drains: what was taken is answered and stored. A full queue and a full disk refuse, and recover."""
 
 import threading
 import time

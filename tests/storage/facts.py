@@ -1,13 +1,15 @@
 """Facts and corrections put straight into an event store, for the tests of reading."""
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import duckdb
 
+from tallybook.analytics.store import UsageStore
 from tallybook.core.time_window import DAY_US, parse_instant
 from tallybook.metering.identity import identity_of, request_key_of
 from tallybook.storage.duckdb.engine import DuckEngine
@@ -44,12 +46,20 @@ def uid_of(number: int) -> UUID:
     return UUID(int=(7 << 76) | (2 << 62) | number)
 
 
-class Book:
-    """An event store under test. Every call of `record` or `correct` is one commit, a second after the one before."""
+class Correction(NamedTuple):
+    """Names the revision that is out of force (None: a restore), and what replaces it (None: a void)."""
 
-    def __init__(self, folder: Path) -> None:
-        self.engine = DuckEngine(folder / "events.duckdb", memory="256MB", threads=2)
-        self.store = DuckUsageStore(self.engine, threads=2)
+    fact: Fact
+    superseded: int | None
+    replacement: int | None
+
+
+class Book(ABC):
+    """An event store under test. Every change is one commit, recorded a second after the one before."""
+
+    store: UsageStore
+
+    def __init__(self) -> None:
         self.seq = 0
 
     @property
@@ -58,39 +68,57 @@ class Book:
         return JAN_1 + 100 * DAY_US + self.seq * 1_000_000
 
     def record(self, *facts: Fact) -> None:
-        self.seq += 1
-        with self.engine.transaction() as writer:
-            for fact in facts:
-                self._append(writer, fact)
+        self._commit(facts)
 
     def amend(self, fact: Fact, **changes: Any) -> Fact:
         """Replaces the fact by a next revision and returns that."""
         replacement = replace(fact, revision=fact.revision + 1, **changes)
-        self.seq += 1
-        with self.engine.transaction() as writer:
-            self._append(writer, replacement)
-            self._correct(writer, fact, fact.revision, replacement.revision)
+        self._commit([replacement], Correction(fact, fact.revision, replacement.revision))
         return replacement
 
     def void(self, fact: Fact) -> None:
-        self.seq += 1
-        with self.engine.transaction() as writer:
-            self._correct(writer, fact, fact.revision, None)
+        self._commit([], Correction(fact, fact.revision, None))
 
     def restore(self, fact: Fact) -> Fact:
         """Undoes a void by a next revision of the same content."""
         restored = replace(fact, revision=fact.revision + 1)
-        self.seq += 1
-        with self.engine.transaction() as writer:
-            self._append(writer, restored)
-            self._correct(writer, fact, None, restored.revision)
+        self._commit([restored], Correction(fact, None, restored.revision))
         return restored
+
+    def _commit(self, facts: Iterable[Fact], *corrections: Correction) -> None:
+        self.seq += 1
+        self.write(list(facts), corrections)
+
+    @abstractmethod
+    def write(self, facts: Sequence[Fact], corrections: Sequence[Correction]) -> None:
+        """One commit with the number `seq`, recorded at `recorded_at`."""
+
+
+class DuckBook(Book):
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.engine = DuckEngine(folder / "events.duckdb", memory="256MB", threads=2)
+        self.store = DuckUsageStore(self.engine, threads=2)
 
     def close(self) -> None:
         self.engine.close()
 
-    def _append(self, writer: duckdb.DuckDBPyConnection, fact: Fact) -> None:
-        columns = {
+    def empty(self) -> None:
+        with self.engine.transaction() as writer:
+            for table in ("keys", "request_keys", "facts", "corrections"):
+                writer.execute(f"DELETE FROM {table}")
+
+    def write(self, facts: Sequence[Fact], corrections: Sequence[Correction]) -> None:
+        with self.engine.transaction() as writer:
+            for fact in facts:
+                _insert(writer, "facts", self._columns(fact))
+                if fact.revision == 1:
+                    self._append_keys(writer, fact)
+            for correction in corrections:
+                self._correct(writer, *correction)
+
+    def _columns(self, fact: Fact) -> Mapping[str, Any]:
+        return {
             "org_id": fact.org_id,
             "uid": fact.uid,
             "revision": fact.revision,
@@ -109,9 +137,6 @@ class Book:
             "known_cost": fact.known_cost if fact.cost is None else fact.cost,
             **fact.set,
         }
-        _insert(writer, "facts", columns)
-        if fact.revision == 1:
-            self._append_keys(writer, fact)
 
     def _append_keys(self, writer: duckdb.DuckDBPyConnection, fact: Fact) -> None:
         place = {"uid": fact.uid, "occurred_at": fact.occurred_at}

@@ -55,9 +55,7 @@ def repeat(number: int) -> Repeat:
     return Repeat("acme", "ana", "POST", "/v1/keys", f"key {number}", b"hash")
 
 
-def test_outcomes_are_forgotten_after_their_retention(
-    engine: SqliteEngine, stores: Stores, clock: StillClock
-) -> None:
+def test_outcomes_are_forgotten_after_their_retention(engine: SqliteEngine, stores: Stores, clock: StillClock) -> None:
     start = clock.now
     for day in range(5):
         clock.now = start + day * DAY_US
@@ -69,9 +67,7 @@ def test_outcomes_are_forgotten_after_their_retention(
     assert kept == [("key 3",), ("key 4",)]
 
 
-def test_a_purge_goes_in_steps_of_about_the_asked_size(
-    engine: SqliteEngine, stores: Stores, clock: StillClock
-) -> None:
+def test_a_purge_goes_in_steps_of_about_the_asked_size(engine: SqliteEngine, stores: Stores, clock: StillClock) -> None:
     for number in range(5):
         clock.now += 1
         stores.commit(lambda _: {"v": 1}, repeat(number))

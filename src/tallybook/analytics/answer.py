@@ -28,7 +28,10 @@ class UsageBucket(NamedTuple):
 
 @dataclass(frozen=True)
 class UsagePage:
-    """Buckets ascending, empty ones included; rows ascending by group, None last. `next_page` None: the last page."""
+    """Buckets ascending, empty ones included; rows ascending by group, None last.
+
+    `next_page` None: this is the last page.
+    """
 
     buckets: tuple[UsageBucket, ...]
     next_page: str | None
@@ -38,8 +41,8 @@ class UsagePage:
 class EventRecord:
     """An event as it is in force. Instants are microseconds, money picodollars.
 
-    `fields` are the texts, flags and latencies that are set, by the names of the event format; `metadata` is JSON text.
-    `lines` are the rated units with their cost.
+    `fields` are the texts, flags and latencies that are set, by the names of the event format; `metadata` is
+    JSON text. `lines` are the rated units with their cost.
     """
 
     uid: str

@@ -10,16 +10,16 @@ class AnswerTooLarge(TooLarge):
 class TooManyRows(AnswerTooLarge):
     def __init__(self, rows_max: int) -> None:
         super().__init__(
-            f"the answer has more than {rows_max} rows; ask for fewer buckets per page (limit), a shorter range, wider "
-            "buckets, fewer group_by dimensions, or add filters"
+            f"the answer has more than {rows_max} rows; ask for fewer buckets per page (limit), a shorter "
+            "range, wider buckets, fewer group_by dimensions, or add filters"
         )
 
 
 class TooManyBuckets(AnswerTooLarge):
     def __init__(self, buckets_max: int) -> None:
         super().__init__(
-            f"the range has more than {buckets_max} buckets; ask for a shorter range or wider buckets, or page through "
-            "it with limit and page"
+            f"the range has more than {buckets_max} buckets; ask for a shorter range or wider buckets, "
+            "or page through it with limit and page"
         )
 
 

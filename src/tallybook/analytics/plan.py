@@ -13,7 +13,7 @@ STORABLE = TimeWindow(0, 2**62)
 
 @dataclass(frozen=True)
 class Slices:
-    """Which bucket an instant falls into: `n = (instant - origin_us) // step_us`, or `lookup[n]` where there is one."""
+    """The bucket of an instant: `n = (instant - origin_us) // step_us`, or `lookup[n]` if there is one."""
 
     origin_us: int
     step_us: int
@@ -33,7 +33,7 @@ class Slices:
 
 @dataclass(frozen=True)
 class Span:
-    """The facts a read covers: of these orgs (None: all), in this window, up to this commit (None: the newest)."""
+    """What a read covers: these orgs (None: all), this window, up to this commit (None: the newest)."""
 
     org_ids: tuple[str, ...] | None
     window: TimeWindow

@@ -1,4 +1,4 @@
-"""Questions about usage, as every dialect asks them: what may be seen, over which window, how grouped and filtered."""
+"""Questions about usage, as every dialect asks them: by whom, over which window, how grouped and filtered."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -51,7 +51,7 @@ Value = str | bool
 
 @dataclass(frozen=True)
 class Measure:
-    """A number of each result row: an integer of 10^-decimals units (6 for micro-units, 12 for picodollars)."""
+    """A number of each result row: an integer of 10^-decimals units (6: micro-units, 12: picodollars)."""
 
     name: str
     decimals: int = 0
@@ -90,7 +90,7 @@ class Condition:
 
 
 def conditions_of(filters: Iterable[tuple[tuple[Dimension, ...], Iterable[Value]]]) -> tuple[Condition, ...]:
-    """One condition per filter that has values; repeated values count once, so that equal questions are equal."""
+    """One condition per filter with values; repeated ones count once, so that equal questions are equal."""
     return tuple(Condition(dimensions, tuple(sorted(set(values)))) for dimensions, values in filters if values)
 
 
@@ -121,8 +121,9 @@ class Reach:
 class UsageQuery:
     """Usage in time buckets. Instants are microseconds; the window is half-open.
 
-    `end_us` None: now, frozen over the pages of a walk. `whole_buckets` widens the window to whole buckets; otherwise
-    the outer two are clipped to it. `limit` None: all buckets at once. `page` is a cursor of the page before.
+    `end_us` None: now, frozen over the pages of a walk. `whole_buckets` widens the window to whole buckets;
+    otherwise the outer two are clipped to it. `limit` None: all buckets at once. `page`: the `next_page` of
+    the page before.
     """
 
     reach: Reach

@@ -66,7 +66,7 @@ class UsageService:
         return event
 
     def _rest_of(self, query: UsageQuery) -> TimeWindow:
-        """What is left of the range at the page asked for. A first page begins it, at the time it is asked."""
+        """What is left of the range at the page asked for; the first page fixes its end."""
         position = self._opened(query.question, query.page)
         if position is None:
             return page_window(query, self._clock.now_us())

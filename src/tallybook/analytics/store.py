@@ -27,7 +27,7 @@ class UsageStore(Protocol):
     """Called from many threads. Each call reads one consistent state."""
 
     def aggregate(self, plan: AggregatePlan) -> list[AggregateRow]:
-        """Rows ascending by bucket and group (None last), at most `plan.rows_max + 1`; none for an empty bucket."""
+        """At most `plan.rows_max + 1` rows, by bucket and group ascending, None last."""
         ...
 
     def list_events(self, plan: ListPlan) -> EventSlice: ...

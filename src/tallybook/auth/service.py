@@ -1,5 +1,6 @@
 """Who is calling, for which org; and the life of keys from creation to revocation."""
 
+import asyncio
 import re
 import secrets
 from collections.abc import Callable
@@ -106,10 +107,14 @@ class AuthService:
                 raise KeyFixedBySetting
             return {"v": 1, "key": self._revoke(transaction, key, actor=caller.actor).to_record()}
 
-        outcome = await self._writes.once(repeat, effect)
-        key = Key.from_record(outcome["key"])
-        self._forget(key)
-        return key
+        async def revoke_and_forget() -> Key:
+            outcome = await self._writes.once(repeat, effect)
+            key = Key.from_record(outcome["key"])
+            self._forget(key)
+            return key
+
+        # Shielded: a caller who hangs up must not leave a revoked key remembered as valid.
+        return await asyncio.shield(revoke_and_forget())
 
     async def ensure_bootstrap(self, admin_key: str | None, org_id: str) -> str | None:
         """Gives `org_id`, which exists, its bootstrap cluster-admin key. Called once, at the start.

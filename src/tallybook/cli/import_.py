@@ -1,8 +1,7 @@
 """`tallybook import`: usage events from a CSV or NDJSON file, through HTTP, once each."""
 
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -12,9 +11,17 @@ import click
 from tallybook.cli.connection import find_server
 from tallybook.cli.importing.bar import Advance, open_bar
 from tallybook.cli.importing.plan import BadPlan, CsvPlan, Mapping, NdjsonPlan
+from tallybook.cli.importing.report import (
+    FAULTS_SHOWN,
+    note,
+    note_columns,
+    note_outcome,
+    print_summary,
+    stopped_message,
+)
 from tallybook.cli.importing.resume import Progress, ProgressFile, Tally, fingerprint
 from tallybook.cli.importing.rows import START, CsvRows, NdjsonRows, Unreadable
-from tallybook.cli.importing.run import Batch, OnError, Plan, Stopped, batches, count, deliver, send_all
+from tallybook.cli.importing.run import Batch, OnError, Plan, Stopped, batches, count, deliver
 from tallybook.cli.importing.skipped import Skip, SkippedFiles
 from tallybook.cli.instants import find_zone
 from tallybook.cli.options import Options, shared_options
@@ -27,7 +34,6 @@ from tallybook.sdk.errors import ClientError
 FORMATS = {".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson"}
 RETRIES = 7  # with their pauses about half a minute: a server may be restarted under an import
 DRY_RUN_EVENTS = 3
-FAULTS_SHOWN = 20
 
 Rows = CsvRows | NdjsonRows
 
@@ -47,6 +53,9 @@ class Request:
     on_error: OnError
     state_dir: Path
     restart: bool
+
+    def state_path(self, ending: str) -> Path:
+        return self.state_dir / f"{self.path.name}.{ending}"
 
 
 @click.command("import", cls=ImportCommand)
@@ -144,7 +153,7 @@ def import_(
     except Unreadable as error:
         raise click.ClickException(f"{path}: {error}") from None
     except Stopped as error:
-        raise click.ClickException(_stopped_message(path, error)) from None
+        raise click.ClickException(stopped_message(path, error)) from None
     except OSError as error:
         raise click.ClickException(f"{error.filename or path}: {error.strerror}") from None
 
@@ -170,7 +179,7 @@ def _opened(file: BinaryIO, request: Request) -> tuple[Rows, Plan]:
         rows = NdjsonRows(file)
         plan = NdjsonPlan(request.mapping)
     if not plan.dates_events:
-        _note("no column gives occurred_at: the events will be dated at their arrival")
+        note("no column gives occurred_at: the events will be dated at their arrival")
     return rows, plan
 
 
@@ -178,12 +187,14 @@ def _dry_run(request: Request, rows: Rows, plan: Plan, *, as_json: bool) -> None
     """Makes every event and sends none."""
     tally = Tally()
     shown: list[dict[str, Any]] = []
+    first_skips: list[Skip] = []
     for batch in batches(rows.read(), plan, size=request.batch_size, on_error=request.on_error, start=START):
         count(batch, IngestResult(0, 0, 0, ()), Progress(tally=tally))
         shown.extend(islice(batch.events, DRY_RUN_EVENTS - len(shown)))
-        for skip in batch.skips[: max(0, FAULTS_SHOWN - tally.skipped)]:
-            _note(str(skip))
-    _note_columns(plan)
+        first_skips.extend(batch.skips[: FAULTS_SHOWN - len(first_skips)])
+    note_columns(plan)
+    for skip in first_skips:
+        note(str(skip))
     if as_json:
         print_json({"dry_run": True, "rows_read": tally.read, "bad_rows": tally.skipped, "events": shown})
     else:
@@ -192,6 +203,48 @@ def _dry_run(request: Request, rows: Rows, plan: Plan, *, as_json: bool) -> None
         print_record({"rows read": tally.read, "bad rows": tally.skipped, "sent": "nothing (--dry-run)"})
     if tally.skipped:
         raise SystemExit(1)
+
+
+def _import(
+    request: Request, options: Options, file: BinaryIO, rows: Rows, plan: Plan, *, as_json: bool
+) -> None:
+    """Sends the rows not yet acknowledged. Exits with 1 where a row is not stored as it stands."""
+    server = find_server(options)
+    identity = fingerprint(file, [request.format, request.mapping, server.url, server.key, server.org_id])
+    progress_file = ProgressFile(request.state_path("progress"), identity)
+    progress = (None if request.restart else progress_file.load()) or Progress()
+    tally, rows_before = progress.tally, progress.tally.read
+    if progress.place != START:
+        note(f"continuing after row {rows_before:,} ({progress_file.path}; --restart starts over)")
+    skipped = SkippedFiles(
+        request.state_path("skipped"), header=rows.header_raw, sizes=progress.skipped_bytes
+    )
+    bar = open_bar(request.path.stat().st_size, bytes_done=progress.place.offset, rows_done=rows_before)
+    started = time.monotonic()
+    with bar as advance, server.client(retries=RETRIES) as client:
+        run = _Run(progress, progress_file, skipped, advance)
+        client.check_health()  # says at once, without the long retries of sending, when there is no server
+        try:
+            _send(request, rows, plan, client, run)
+        except (ClientError, Stopped, Unreadable, KeyboardInterrupt):
+            note(f"stopped: {tally.read:,} rows are done; the same command goes on from there")
+            raise
+    seconds = time.monotonic() - started
+    progress_file.delete()
+    rows_now = tally.read - rows_before
+    print_summary(request.path, tally, seconds=seconds, rows_now=rows_now, as_json=as_json)
+    note_columns(plan)
+    note_outcome(tally, run.first_skips, skipped)
+    if tally.skipped or tally.conflicts:
+        raise SystemExit(1)
+
+
+def _send(request: Request, rows: Rows, plan: Plan, client: Client, run: "_Run") -> None:
+    # One batch at a time: two in flight were no faster, client and server being busy in turn.
+    start = run.progress.place
+    parts = batches(rows.read(start), plan, size=request.batch_size, on_error=request.on_error, start=start)
+    for batch in parts:
+        run.acknowledged(batch, deliver(batch, client.ingest, plan, request.on_error))
 
 
 @dataclass
@@ -220,101 +273,4 @@ class _Run:
             self.file.save(self.progress)
         except OSError as error:
             self.resumable = False
-            _note(f"cannot write {self.file.path} ({error.strerror}): no resuming; see --state-dir")
-
-
-def _import(
-    request: Request, options: Options, file: BinaryIO, rows: Rows, plan: Plan, *, as_json: bool
-) -> None:
-    server = find_server(options)
-    with server.client(retries=1) as client:
-        client.check_health()  # says at once, without the long retries below, when there is no server
-    identity = fingerprint(file, [request.format, request.mapping, server.url, server.key, server.org_id])
-    progress_file = ProgressFile(request.state_dir / f"{request.path.name}.progress", identity)
-    progress = (None if request.restart else progress_file.load()) or Progress()
-    if progress.place != START:
-        _note(f"continuing after row {progress.place.row:,} ({progress_file.path}; --restart starts over)")
-    skipped = SkippedFiles(
-        request.state_dir / f"{request.path.name}.skipped",
-        header=rows.header_raw,
-        sizes=progress.skipped_bytes,
-    )
-    started = time.monotonic()
-    rows_before = progress.tally.read
-    bar = open_bar(request.path.stat().st_size, bytes_done=progress.place.offset, rows_done=rows_before)
-    with bar as advance, server.client(retries=RETRIES) as client:
-        run = _Run(progress, progress_file, skipped, advance)
-        try:
-            _send(request, rows, plan, client, run)
-        except (ClientError, Stopped, Unreadable, KeyboardInterrupt):
-            _note(f"stopped: {progress.tally.read:,} rows are done; the same command goes on from there")
-            raise
-    progress_file.delete()
-    seconds = time.monotonic() - started
-    _note_columns(plan)
-    _report(request, run, seconds=seconds, rows_now=progress.tally.read - rows_before, as_json=as_json)
-
-
-def _send(request: Request, rows: Rows, plan: Plan, client: Client, run: _Run) -> None:
-    start = run.progress.place
-    parts: Iterator[Batch] = batches(
-        rows.read(start), plan, size=request.batch_size, on_error=request.on_error, start=start
-    )
-    send_all(parts, lambda batch: deliver(batch, client.ingest, plan, request.on_error), run.acknowledged)
-
-
-def _report(request: Request, run: _Run, *, seconds: float, rows_now: int, as_json: bool) -> None:
-    """The summary. Exits with 1 where rows are missing from the store or stand there with other content."""
-    tally = run.progress.tally
-    if as_json:
-        print_json({"file": str(request.path), **asdict(tally), "seconds": f"{seconds:.3f}"})
-    else:
-        print_record(_summary(tally, seconds, rows_now))
-    if tally.unpriced:
-        _note(f"{tally.unpriced:,} events have no price at their time; see `tallybook prices set`")
-    for skip in run.first_skips:
-        _note(str(skip))
-    if tally.skipped:
-        _note(
-            f"{tally.skipped:,} rows skipped: {run.skipped.rows_path}, reasons in {run.skipped.reasons_path}"
-        )
-    if tally.conflicts:
-        lines = ", ".join(map(str, tally.conflict_lines))
-        more = ", ..." if tally.conflicts > len(tally.conflict_lines) else ""
-        _note(
-            f"{tally.conflicts:,} rows are stored already with other content (another mapping, constant or "
-            f"user), which was left as it is: lines {lines}{more}"
-        )
-    if tally.skipped or tally.conflicts:
-        raise SystemExit(1)
-
-
-def _summary(tally: Tally, seconds: float, rows_now: int) -> dict[str, str]:
-    return {
-        "rows read": f"{tally.read:,}",
-        "inserted": f"{tally.inserted:,}",
-        "duplicates": f"{tally.duplicates:,}",
-        "conflicts": f"{tally.conflicts:,}",
-        "skipped": f"{tally.skipped:,}",
-        "seconds": f"{seconds:.1f}",
-        "rate": f"{rows_now / max(seconds, 0.001):,.0f} rows/s",
-    }
-
-
-def _stopped_message(path: Path, stopped: Stopped) -> str:
-    lines = [f"{path}: {skip}" for skip in stopped.skips[:FAULTS_SHOWN]]
-    more = stopped.faults_total - len(lines)
-    if more > 0:
-        lines.append(f"and {more:,} more")
-    return "\n".join([*lines, "mend the file, or leave such rows out with --on-error skip"])
-
-
-def _note_columns(plan: Plan) -> None:
-    if isinstance(plan, NdjsonPlan) and plan.never_seen:
-        _note(f"no row has {', '.join(sorted(plan.never_seen))}")
-    if isinstance(plan, CsvPlan) and plan.unused:
-        _note(f"columns not used: {', '.join(plan.unused)}")
-
-
-def _note(text: str) -> None:
-    click.echo(text, err=True)
+            note(f"cannot write {self.file.path} ({error.strerror}): no resuming; see --state-dir")

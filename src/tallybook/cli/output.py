@@ -20,15 +20,16 @@ def print_json(value: object) -> None:
 
 
 def print_rows(rows: Sequence[Record], columns: Sequence[str], *, empty: str) -> None:
-    """The named columns of each row; `empty` is said where there is none."""
+    """The named columns of each row, without those empty in all; `empty` is said where there is no row."""
     if not rows:
         click.echo(empty)
         return
+    columns = [column for column in columns if any(row.get(column) is not None for row in rows)]
     cells = [[cell_text(row.get(column)) for column in columns] for row in rows]
     if sys.stdout.isatty():
         _print_table(columns, cells)
     else:
-        _print_aligned([list(columns), *cells])
+        _print_aligned([columns, *cells])
 
 
 def print_record(record: Record) -> None:
@@ -61,7 +62,10 @@ def _print_table(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*columns)
+    table = Table()
+    for index, column in enumerate(columns):
+        # The first column is the id, which people copy: it is never cut or folded.
+        table.add_column(column, no_wrap=index == 0, overflow="fold")
     for line in cells:
         table.add_row(*map(Text, line))  # as Text, because a plain cell may hold rich's markup
     Console().print(table)

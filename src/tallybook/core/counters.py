@@ -88,7 +88,12 @@ PARTS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "output_tokens": (("reasoning_tokens",), ("output_audio_tokens", "output_image_tokens")),
     "cache_read_tokens": (("cache_read_audio_tokens", "cache_read_image_tokens"),),
     "cache_write_tokens": (
-        ("cache_write_5m_tokens", "cache_write_30m_tokens", "cache_write_1h_tokens", "cache_write_12h_tokens"),
+        (
+            "cache_write_5m_tokens",
+            "cache_write_30m_tokens",
+            "cache_write_1h_tokens",
+            "cache_write_12h_tokens",
+        ),
     ),
     "input_audio_tokens": (("cache_read_audio_tokens",),),
     "input_image_tokens": (("cache_read_image_tokens",),),

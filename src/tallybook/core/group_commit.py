@@ -13,10 +13,14 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+import structlog
+
 from tallybook.core.errors import Overloaded
 
 Job = TypeVar("Job")
 Answer = TypeVar("Answer")
+
+log = structlog.get_logger("tallybook.writer")
 
 Flush = Callable[[Sequence[Job]], Sequence[Answer | BaseException]]
 
@@ -43,7 +47,7 @@ class GroupWriter(Generic[Job, Answer]):
         *,
         queue_weight_max: int,
         flush_weight_max: int,
-        idle: Callable[[], None] | None = None,
+        idle: Callable[[], None] = lambda: None,
         idle_seconds: float = 0.2,
     ) -> None:
         self._name = name
@@ -106,14 +110,20 @@ class GroupWriter(Generic[Job, Answer]):
             rested = False
             while not self._queue and not self._closing:
                 notified = self._wake.wait(None if rested else self._idle_seconds)
-                if not notified and self._idle is not None:
+                if not notified:
                     rested = True
-                    self._wake.release()
-                    try:
-                        self._idle()
-                    finally:
-                        self._wake.acquire()
+                    self._rest()
             return self._take()
+
+    def _rest(self) -> None:
+        """Runs the housekeeping without holding up those who queue."""
+        self._wake.release()
+        try:
+            self._idle()
+        except Exception:
+            log.exception("housekeeping failed", writer=self._name)
+        finally:
+            self._wake.acquire()
 
     def _take(self) -> list[_Waiting[Job, Answer]]:
         batch: list[_Waiting[Job, Answer]] = []

@@ -6,7 +6,9 @@ import threading
 
 from tallybook.core.clock import Clock
 
-_RANDOM_BITS = 74
+_VERSION_AND_VARIANT = (7 << 76) | (2 << 62)
+_COUNTER_BITS = 61
+_STEP_BITS = 24
 
 
 class UidSource:
@@ -20,18 +22,13 @@ class UidSource:
     def take(self, count: int) -> list[bytes]:
         """`count` new uids in rising order, 16 bytes each; those of one call differ by a random step."""
         millis = self._clock.now_us() // 1000
+        step = secrets.randbits(_STEP_BITS) + 1
+        # `rand_a` is random; the 62 bits of `rand_b` are a counter from a random start with room to rise.
+        fresh = (millis << 80) | _VERSION_AND_VARIANT | (secrets.randbits(12) << 64) | secrets.randbits(_COUNTER_BITS)
         with self._lock:
-            # The 74 random bits are a counter seeded at random per call: unguessable start, strictly rising.
-            start = max((millis << _RANDOM_BITS) | secrets.randbits(_RANDOM_BITS - 1), self._last + 1)
-            step = secrets.randbelow(1 << 24) + 1
+            start = max(fresh, self._last + step)
             self._last = start + step * count
-        return [_uuid7(start + step * index) for index in range(count)]
-
-
-def _uuid7(value: int) -> bytes:
-    millis, random = value >> _RANDOM_BITS, value & ((1 << _RANDOM_BITS) - 1)
-    layout = (millis << 80) | (7 << 76) | ((random >> 62) << 64) | (2 << 62) | (random & ((1 << 62) - 1))
-    return layout.to_bytes(16, "big")
+        return [value.to_bytes(16, "big") for value in range(start, start + step * count, step)]
 
 
 def uid_text(uid: bytes) -> str:

@@ -4,14 +4,20 @@ US dollars are integers of picodollars (1e-12 USD); fractional quantities are in
 are `Decimal`. No float takes part.
 """
 
+import re
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 
 PICO_PER_USD = 10**12
 MICRO_PER_UNIT = 10**6
 COST_USD_MAX = 9_000_000
+COST_PICO_MAX = COST_USD_MAX * PICO_PER_USD
 COUNTER_MAX = 2**53 - 1
 DIGITS_MAX = 38
 EXPONENT_MAX = 18
+
+# `Decimal` also takes blanks, underscores and the digits of other scripts. A longer text can only be in bounds when it
+# is padded with zeros; refusing it keeps parsing cheap.
+_PLAIN = re.compile(r"[+-]?[0-9.]{1,100}(?:[eE][+-]?[0-9]{1,20})?")
 
 _EXACT = Context(prec=DIGITS_MAX + EXPONENT_MAX + 20, rounding=ROUND_HALF_EVEN)
 
@@ -27,8 +33,7 @@ def parse_number(value: str | int | Decimal) -> Decimal:
     `int(Decimal("1E+2000000"))` takes minutes. Raises `NotANumber`.
     """
     try:
-        # Longer texts cannot be in bounds unless padded with zeros; refusing them keeps parsing cheap.
-        if isinstance(value, str) and (len(value) > 200 or "_" in value or value != value.strip()):
+        if isinstance(value, str) and not _PLAIN.fullmatch(value):
             raise NotANumber("must be a plain decimal number")
         number = Decimal(value)
     except InvalidOperation:
@@ -41,8 +46,14 @@ def bounded(number: Decimal) -> Decimal:
     if not number.is_finite():
         raise NotANumber("must be a finite number")
     exponent = number.as_tuple().exponent
-    if not isinstance(exponent, int) or abs(exponent) > EXPONENT_MAX or len(number.as_tuple().digits) > DIGITS_MAX:
-        raise NotANumber(f"must have at most {DIGITS_MAX} digits and an exponent of -{EXPONENT_MAX} to {EXPONENT_MAX}")
+    if (
+        not isinstance(exponent, int)
+        or abs(exponent) > EXPONENT_MAX
+        or len(number.as_tuple().digits) > DIGITS_MAX
+    ):
+        raise NotANumber(
+            f"must have at most {DIGITS_MAX} digits and an exponent of -{EXPONENT_MAX} to {EXPONENT_MAX}"
+        )
     return number
 
 

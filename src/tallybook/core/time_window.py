@@ -1,4 +1,4 @@
-"""Instants, windows and bucket edges. Instants are integer microseconds since 1970, UTC; windows are half-open."""
+"""Instants, windows and bucket edges. Instants are microseconds since 1970, UTC; windows are half-open."""
 
 import re
 import zoneinfo
@@ -17,9 +17,7 @@ HOUR_US = 60 * MINUTE_US
 DAY_US = 24 * HOUR_US
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_RFC3339 = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d):(\d\d)(?:\.(\d+))?(?:([Zz])|([+-])(\d\d):(\d\d))\Z", re.ASCII
-)
+_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d):(\d\d)(?:\.(\d+))?(?:([Zz])|([+-])(\d\d):(\d\d))\Z", re.ASCII)
 
 
 class BadInstant(ValueError):
@@ -97,8 +95,8 @@ _MONDAY_US = 4 * DAY_US  # 1970-01-05
 def bucket_rule(bucket: Bucket, zone: ZoneInfo = UTC_ZONE) -> BucketRule:
     """Where buckets of that width begin in that zone. `Bucket.ALL` has no rule: it is the window itself.
 
-    Parts of a day start when the zone's clock shows a full hour (or its 1, 5, 15-minute parts) and follow real elapsed
-    time; days, weeks (from Monday) and months start at local midnight.
+    Parts of a day start when the zone's clock shows a full hour (or its 1, 5, 15-minute parts) and follow
+    real elapsed time; days, weeks (from Monday) and months start at local midnight.
     """
     calendar = bucket in (Bucket.DAY, Bucket.WEEK, Bucket.MONTH)
     if bucket is Bucket.MONTH or (calendar and zone.key != "UTC"):
@@ -126,8 +124,8 @@ class _EqualBuckets:
 class _ClockBuckets:
     """Parts of a day by the clock of a zone.
 
-    Where the zone changes its offset by a part of the width (Lord Howe moves by half an hour), the bucket in which it
-    does lasts until the clock next shows a full width.
+    Where the zone changes its offset by a part of the width (Lord Howe moves by half an hour), the bucket in
+    which it does lasts until the clock next shows a full width.
     """
 
     width_us: int
@@ -176,7 +174,7 @@ class _CalendarBuckets:
         return day.replace(day=1) if self.bucket is Bucket.MONTH else day
 
     def _first_instant(self, day: date) -> int:
-        """The first instant whose local date is `day` or later: its midnight, or the end of the gap that skips it."""
+        """The first instant whose local date is `day` or later: its midnight, or the end of a gap over it."""
         midnight = datetime.combine(day, time(), self.zone)  # fold=0: the first, where it is shown twice
         instant_us = (midnight - _EPOCH) // timedelta(microseconds=1)
         if _local(self.zone, instant_us).replace(tzinfo=None) == midnight.replace(tzinfo=None):
@@ -208,7 +206,7 @@ def _offset_at(zone: ZoneInfo, instant_us: int) -> int:
 
 
 def _offset_change(zone: ZoneInfo, after_us: int, until_us: int) -> int | None:
-    """The instant in (after, until] from which another offset holds, if it changed; at most once in so short a time."""
+    """The instant in (after, until] from which another offset holds, if it changed, once at most."""
     before = _offset_at(zone, after_us)
     if _offset_at(zone, until_us) == before:
         return None
@@ -227,7 +225,7 @@ def _minute_us(date: str, minute: str) -> int:
 
 
 def parse_instant(text: str) -> int:
-    """Microseconds from an RFC 3339 date-time with zone; digits beyond the microsecond are cut. Raises `BadInstant`."""
+    """Microseconds from an RFC 3339 date-time with zone, cut at the microsecond. Raises `BadInstant`."""
     match = _RFC3339.match(text)
     if match is None:
         raise BadInstant("must be an RFC 3339 date-time with a zone, such as 2026-01-31T12:00:00Z")

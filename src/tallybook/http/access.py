@@ -34,7 +34,6 @@ ACCESS: Mapping[tuple[str, str], Access] = {
     ("GET", "/openapi.json"): PUBLIC,
     ("GET", "/docs"): PUBLIC,
     ("GET", "/docs/oauth2-redirect"): PUBLIC,
-    ("GET", "/redoc"): PUBLIC,
     ("POST", "/v1/events"): Access(Scope.INGEST),
     ("GET", "/v1/events"): Access(Scope.READ),
     ("GET", "/v1/events/{uid}"): Access(Scope.READ),
@@ -98,7 +97,7 @@ async def repeat_of(request: Request, caller: Caller) -> Repeat | None:
 
 
 def idempotency_key(headers: Headers) -> str | None:
-    """The `Idempotency-Key`, if sent. Raises `InvalidInput` unless it is 1 to 255 printable ASCII characters."""
+    """The `Idempotency-Key`, if sent. Raises `InvalidInput` unless it is 1 to 255 printable ASCII."""
     key = _text(dict(headers), b"idempotency-key")
     if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
         raise invalid("header", "Idempotency-Key", msg="must be 1 to 255 printable ASCII characters")

@@ -47,6 +47,7 @@ def create_app(
         lifespan=lifespan,
         redoc_url=None,
         redirect_slashes=False,
+        strict_content_type=False,
     )
     inner.state.gate = gate
     for routes in routers:
@@ -75,7 +76,9 @@ def _word_errors(inner: FastAPI, table: Dialects, raw: RawRoutes) -> None:
 
     @inner.exception_handler(RequestValidationError)
     async def unfit(request: Request, error: RequestValidationError) -> Response:
-        return answer(request, InvalidInput([Fault(tuple(fault["loc"]), fault["msg"]) for fault in error.errors()]))
+        return answer(
+            request, InvalidInput([Fault(tuple(fault["loc"]), fault["msg"]) for fault in error.errors()])
+        )
 
     @inner.exception_handler(HTTPException)
     async def unrouted(request: Request, error: HTTPException) -> Response:
@@ -84,7 +87,9 @@ def _word_errors(inner: FastAPI, table: Dialects, raw: RawRoutes) -> None:
             return answer(request, UnknownRoute(f"there is nothing at {path}"))
         if error.status_code == 405:
             offered = (error.headers or {}).get("Allow", "").split(", ")
-            return answer(request, MethodNotAllowed(request.method, sorted({*offered, *raw.get(path, ())} - {""})))
+            return answer(
+                request, MethodNotAllowed(request.method, sorted({*offered, *raw.get(path, ())} - {""}))
+            )
         return answer(request, MalformedInput(str(error.detail)))
 
 
@@ -105,5 +110,3 @@ def _document_raw_routes(inner: FastAPI, documents: Mapping[str, Any]) -> None:
         return inner.openapi_schema or {}
 
     inner.openapi = document  # type: ignore[method-assign]
-
-

@@ -75,7 +75,9 @@ class Gateway:
         path = scope["path"]
         if "//" in path:
             path = scope["path"] = _folded(path)
-        exchange = _Exchange(send, f"{self._request_prefix}-{next(self._request_count)}", self._cors(scope["headers"]))
+        exchange = _Exchange(
+            send, f"{self._request_prefix}-{next(self._request_count)}", self._cors(scope["headers"])
+        )
         scope["tallybook.request_id"] = exchange.request_id
         try:
             await self._answer(scope, path, receive, exchange)
@@ -86,7 +88,9 @@ class Gateway:
             raise
         except Exception:
             log.exception("request failed", request_id=exchange.request_id, method=scope["method"], path=path)
-            await exchange.reply(self._dialects.render(InternalError("something went wrong; the log says more"), path))
+            await exchange.reply(
+                self._dialects.render(InternalError("something went wrong; the log says more"), path)
+            )
         finally:
             self._account(scope, path, exchange, time.perf_counter() - started)
 
@@ -106,7 +110,9 @@ class Gateway:
     async def _checked_json(self, scope: Scope, receive: Receive) -> Receive:
         """Bodies of framework routes: whole, inflated, and JSON of bearable depth before anything else looks at them."""
         body = await read_body(receive, scope["headers"], self._body_bytes_max)
-        scope["headers"] = [pair for pair in scope["headers"] if pair[0] not in (b"content-encoding", b"content-length")]
+        scope["headers"] = [
+            pair for pair in scope["headers"] if pair[0] not in (b"content-encoding", b"content-length")
+        ]
         try:
             if body:
                 msgspec.json.decode(body)
@@ -131,7 +137,7 @@ class Gateway:
         )
 
     def _account(self, scope: Scope, path: str, exchange: "_Exchange", seconds: float) -> None:
-        route = scope.get("tallybook.route") or getattr(scope.get("route"), "path", "unmatched")
+        route: str = scope.get("tallybook.route") or getattr(scope.get("route"), "path", "unmatched")
         self._metrics.request(scope["method"], route, exchange.status, seconds)
         if self._access_log:
             log.info(
@@ -190,4 +196,3 @@ def _folded(path: str) -> str:
     while "//" in path:
         path = path.replace("//", "/")
     return path
-

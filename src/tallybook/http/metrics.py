@@ -12,13 +12,23 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self._requests = Counter(
-            "tallybook_requests_total", "Requests answered.", ["method", "route", "status"], registry=self._registry
+            "tallybook_requests_total",
+            "Requests answered.",
+            ["method", "route", "status"],
+            registry=self._registry,
         )
         self._seconds = Histogram(
-            "tallybook_request_seconds", "Time to answer.", ["route"], buckets=_SECONDS, registry=self._registry
+            "tallybook_request_seconds",
+            "Time to answer.",
+            ["route"],
+            buckets=_SECONDS,
+            registry=self._registry,
         )
         self._events = Counter(
-            "tallybook_events_total", "Events taken, by what became of them.", ["status"], registry=self._registry
+            "tallybook_events_total",
+            "Events taken, by what became of them.",
+            ["status"],
+            registry=self._registry,
         )
         # Looking a labelled child up costs more than counting: each is kept once made.
         self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}

@@ -10,7 +10,7 @@ from tallybook.core.errors import Forbidden
 def reach_of(caller: Caller, *, org_ids: Sequence[str] = (), all_orgs: bool = False) -> Reach:
     """Members see their user's rows, or their key's if it has no user; admins the org they act in.
 
-    `org_ids` and `all_orgs` ask for more (the ids win over all); raises `Forbidden` for all but cluster admins.
+    `org_ids` and `all_orgs` ask for more (the ids win). Raises `Forbidden` unless for a cluster admin.
     """
     if (org_ids or all_orgs) and not caller.is_cluster_admin:
         raise Forbidden("only cluster admins may ask for other organizations (org_ids, all_orgs)")

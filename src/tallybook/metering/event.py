@@ -9,8 +9,48 @@ import msgspec
 from tallybook.core.counters import Usage
 from tallybook.pricing.cost import Rating
 
+# Field numbers of the content hash (`identity.py`). They never change and are never used again.
+FIELD_NUMBERS = {
+    "id": "1",
+    "source": "2",
+    "kind": "3",
+    "user_id": "4",
+    "external_user_id": "5",
+    "project_id": "6",
+    "team_id": "7",
+    "api_key_id": "8",
+    "account_id": "9",
+    "transaction_id": "10",
+    "session_id": "11",
+    "context": "12",
+    "image_size": "13",
+    "image_quality": "14",
+    "image_operation": "15",
+    "vector_store_id": "16",
+    "context_level": "17",
+    "api_source": "18",
+    "session_kind": "19",
+    "provider": "20",
+    "model": "21",
+    "operation": "22",
+    "endpoint": "23",
+    "service_tier": "24",
+    "request_id": "25",
+    "finish_reason": "26",
+    "description": "27",
+    "metadata": "28",
+    "occurred_at_us": "29",
+    "cost_pico": "30",
+    "latency_ms": "31",
+    "ttft_ms": "32",
+    "batch": "33",
+    "background": "34",
+    "stream": "35",
+    "usage": "36",
+}
 
-class UsageEvent(msgspec.Struct, frozen=True, gc=False):
+
+class UsageEvent(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rename=FIELD_NUMBERS):
     """One metered fact, normalised: the recognised fields as the caller sent them. None means not sent.
 
     Holds nothing the server fills in. `usage` maps counters to integers (see `core/counters.py`); `cost_pico` is a
@@ -20,7 +60,7 @@ class UsageEvent(msgspec.Struct, frozen=True, gc=False):
     id: str | None = None
     source: str = ""
     kind: str = "completion"
-    # Texts stand together: `identity.py` walks them in one stride.
+    # Texts stand together, so that they can be walked in one stride.
     user_id: str | None = None
     external_user_id: str | None = None
     project_id: str | None = None

@@ -2,12 +2,13 @@
 
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 
 import msgspec
 
 from tallybook.core.counters import PARTS, Usage
-from tallybook.core.errors import Fault, Location
-from tallybook.core.money import COST_USD_MAX, PICO_PER_USD
+from tallybook.core.errors import Fault
+from tallybook.core.money import COST_PICO_MAX, COST_USD_MAX
 from tallybook.core.time_window import DAY_US, instant_text, parse_instant
 from tallybook.metering.event import Sender, UsageEvent
 
@@ -21,10 +22,10 @@ RESERVED_SOURCE_PREFIX = "tallybook:"
 _LONG_TEXTS = {"description": DESCRIPTION_MAX, "metadata": METADATA_MAX}
 
 
-def faults_of(event: UsageEvent, canonical: str, sender: Sender, now_us: int) -> list[Fault]:
+def faults_of(event: UsageEvent, sender: Sender, now_us: int) -> list[Fault]:
     """Everything that keeps the event out, each with the field's place inside the event."""
     faults: list[Fault] = []
-    if not _plain(canonical, event):
+    if not _is_plain(event):
         faults.extend(_text_faults(event))
     if event.source.startswith(RESERVED_SOURCE_PREFIX):
         faults.append(Fault(("source",), f"sources that begin with {RESERVED_SOURCE_PREFIX!r} are reserved"))
@@ -32,19 +33,28 @@ def faults_of(event: UsageEvent, canonical: str, sender: Sender, now_us: int) ->
         faults.append(Fault(("context",), f"must be one of {', '.join(CONTEXTS)}"))
     if event.occurred_at_us is not None and not EARLIEST_US <= event.occurred_at_us <= now_us + DAY_US:
         latest = instant_text(now_us + DAY_US)
-        faults.append(Fault(("occurred_at",), f"must lie between {instant_text(EARLIEST_US)} and {latest} (a day ahead)"))
-    if event.cost_pico is not None and not 0 <= event.cost_pico <= COST_USD_MAX * PICO_PER_USD:
+        faults.append(
+            Fault(
+                ("occurred_at",), f"must lie between {instant_text(EARLIEST_US)} and {latest} (a day ahead)"
+            )
+        )
+    if event.cost_pico is not None and not 0 <= event.cost_pico <= COST_PICO_MAX:
         faults.append(Fault(("cost_usd",), f"must be between 0 and {COST_USD_MAX} USD"))
-    if not _PART_NAMES.isdisjoint(event.usage):
-        faults.extend(_part_faults(event.usage))
+    for total, parts in _inclusions(tuple(event.usage)):
+        if sum([event.usage[part] for part in parts]) > event.usage.get(total, 0):
+            faults.append(_exceeding(event.usage, total, parts))
     if not sender.may_name_others or sender.external_user_id is not None:
         faults.extend(_sender_faults(event, sender))
     return faults
 
 
-def _plain(canonical: str, event: UsageEvent) -> bool:
-    """A cheap sufficient check: texts this short without any odd character need no closer look."""
-    return len(canonical) <= TEXT_MAX and canonical.isprintable() and (event.id or " ").isprintable()
+def _is_plain(event: UsageEvent) -> bool:
+    """A cheap sufficient check: texts that are short together and printable need no closer look."""
+    together = "".join(filter(None, msgspec.structs.astuple(event)[:_TEXTS]))
+    return len(together) <= TEXT_MAX and together.isprintable()
+
+
+_TEXTS = UsageEvent.__struct_fields__.index("metadata") + 1
 
 
 def _text_faults(event: UsageEvent) -> Iterable[Fault]:
@@ -62,17 +72,18 @@ def _is_control(character: str) -> bool:
     return unicodedata.category(character) in ("Cc", "Cs")
 
 
-_PART_NAMES = frozenset(part for groups in PARTS.values() for parts in groups for part in parts)
+@lru_cache(maxsize=4096)
+def _inclusions(counters: tuple[str, ...]) -> list[tuple[str, tuple[str, ...]]]:
+    """Which of these counters must together stay within which total."""
+    groups = [(total, tuple(set(parts) & set(counters))) for total, groups in PARTS.items() for parts in groups]
+    return [(total, parts) for total, parts in groups if parts]
 
 
-def _part_faults(usage: Usage) -> Iterable[Fault]:
-    for total, groups in PARTS.items():
-        for parts in groups:
-            sum_of_parts = sum(usage.get(part, 0) for part in parts)
-            if sum_of_parts > usage.get(total, 0):
-                named = " + ".join(part for part in parts if part in usage)
-                loc: Location = ("usage", total)
-                yield Fault(loc, f"includes its parts, but {named} is {sum_of_parts} and {total} {usage.get(total, 0)}")
+def _exceeding(usage: Usage, total: str, parts: tuple[str, ...]) -> Fault:
+    amount, held = sum(usage[part] for part in parts), usage.get(total, 0)
+    return Fault(
+        ("usage", total), f"includes its parts, but {' + '.join(sorted(parts))} is {amount} and {total} {held}"
+    )
 
 
 def _sender_faults(event: UsageEvent, sender: Sender) -> Iterable[Fault]:

@@ -10,9 +10,10 @@ from tallybook.core.counters import Usage
 from tallybook.core.errors import Fault, InvalidInput
 from tallybook.core.group_commit import GroupWriter
 from tallybook.core.ids import UidSource, uid_text
+from tallybook.core.money import COST_PICO_MAX, COST_USD_MAX
 from tallybook.metering.errors import BatchTooLarge
 from tallybook.metering.event import Outcome, Sender, Status, Stored, Submission, UsageEvent
-from tallybook.metering.identity import canonical_text, content_hash, derived_id, identity_of, request_key_of
+from tallybook.metering.identity import content_hash, derived_id, identity_of, request_key_of
 from tallybook.metering.normalize import faults_of
 from tallybook.metering.store import EventStore
 from tallybook.pricing.cost import Rating
@@ -82,22 +83,36 @@ class MeteringService:
                 continue
             if sender.external_user_id is not None and event.external_user_id is None:
                 event = _on_behalf(event, sender.external_user_id)
-            canonical = canonical_text(event)
-            wrong = faults_of(event, canonical, sender, now_us)
+            wrong = faults_of(event, sender, now_us)
             if wrong:
                 found.extend(Fault(("events", index, *fault.loc), fault.msg) for fault in wrong)
                 continue
             event_id = event.id
             if event_id is None:
-                event_id = derived_id(sender.org_id, idempotency_key, index) if idempotency_key else uid_text(uid)
+                event_id = (
+                    derived_id(sender.org_id, idempotency_key, index) if idempotency_key else uid_text(uid)
+                )
             occurred_at_us = now_us if event.occurred_at_us is None else event.occurred_at_us
+            rating = self._rater.rating(
+                sender.org_id,
+                provider=event.provider,
+                model=event.model,
+                service_tier=event.service_tier,
+                batch=event.batch,
+                at_us=occurred_at_us,
+                usage=event.usage,
+                given_pico=event.cost_pico,
+            )
+            if rating.known_cost_pico > COST_PICO_MAX:
+                found.append(Fault(("events", index, "usage"), f"costs more than {COST_USD_MAX} USD"))
+                continue
             submissions.append(
                 Submission(
                     org_id=sender.org_id,
                     event=event,
                     event_id=event_id,
                     identity=identity_of(sender.org_id, event.source, event_id),
-                    content=content_hash(canonical),
+                    content=content_hash(event),
                     request_key=_request_key(sender.org_id, event, event_id),
                     uid=uid,
                     occurred_at_us=occurred_at_us,
@@ -105,16 +120,7 @@ class MeteringService:
                     api_key_id=event.api_key_id or sender.key_id,
                     project_id=event.project_id or sender.project_id,
                     recorded_by=sender.key_id,
-                    rating=self._rater.rating(
-                        sender.org_id,
-                        provider=event.provider,
-                        model=event.model,
-                        service_tier=event.service_tier,
-                        batch=event.batch,
-                        at_us=occurred_at_us,
-                        usage=event.usage,
-                        given_pico=event.cost_pico,
-                    ),
+                    rating=rating,
                 )
             )
         if found:

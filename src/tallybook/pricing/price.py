@@ -76,7 +76,9 @@ class NewPrice:
     def key(self) -> tuple[str | None, str, Match, Mode]:
         """What the price is for. Of an owner's prices with the same key, the one that began last counts."""
         provider = None if self.provider is None else self.provider.lower()
-        return provider, self.model.lower(), self.match, self.mode
+        # In a pattern the case has a meaning: \d and \D are opposites.
+        model = self.model if self.match is Match.REGEX else self.model.lower()
+        return provider, model, self.match, self.mode
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,7 +34,7 @@ class PricingService:
         usage: Usage,
         given_pico: int | None,
     ) -> Rating:
-        """What a usage costs with the price in force when it occurred, as known now. Raises nothing."""
+        """What a usage costs with the price in force when it occurred, as known now."""
         return self._book.rating(
             org_id,
             provider=provider,

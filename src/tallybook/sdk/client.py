@@ -84,8 +84,8 @@ class Client:
         return _ingest_result(answer)
 
     def check_health(self) -> None:
-        """Returns if the server answers; raises `Unreachable` or `APIError` if not."""
-        self._transport.call("GET", "/healthz")
+        """Returns if the server answers; asks once only. Raises `Unreachable` or an `APIError`."""
+        self._transport.call("GET", "/healthz", retries=0)
 
     def close(self) -> None:
         self._transport.close()

@@ -53,6 +53,7 @@ class Transport:
         json: str | None = None,
         query: Query | None = None,
         idempotency_key: str | None = None,
+        retries: int | None = None,
     ) -> Any:
         """The parsed body of a 2xx answer, None if it has none. Raises `Unreachable` or an `APIError`."""
         headers = {} if json is None else {"Content-Type": "application/json"}
@@ -64,22 +65,22 @@ class Transport:
             )
         except httpx.InvalidURL as error:
             raise Unreachable(self._url, str(error)) from None
-        return _answer(self._sent(request))
+        return _answer(self._sent(request, self._retries if retries is None else retries))
 
     def close(self) -> None:
         self._http.close()
 
-    def _sent(self, request: httpx.Request) -> httpx.Response:
+    def _sent(self, request: httpx.Request, retries: int) -> httpx.Response:
         attempt = 0
         while True:
             try:
                 response = self._http.send(request)
             except httpx.TransportError as error:
-                if attempt == self._retries or isinstance(error, httpx.UnsupportedProtocol):
+                if attempt == retries or isinstance(error, httpx.UnsupportedProtocol):
                     raise Unreachable(self._url, str(error) or type(error).__name__) from error
                 pause = 0.0
             else:
-                if response.status_code not in _BUSY or attempt == self._retries:
+                if response.status_code not in _BUSY or attempt == retries:
                     return response
                 pause = _retry_after(response)
             self._sleep(max(pause, _backoff(attempt)))

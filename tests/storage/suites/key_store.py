@@ -1,4 +1,4 @@
-"""What every `KeyStore` must do. An engine runs it by a subclass with a fixture `stores` of an empty database."""
+"""What every `KeyStore` must do. An engine subclasses it and has a fixture `stores` of an empty database."""
 
 import dataclasses
 

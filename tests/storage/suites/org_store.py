@@ -1,4 +1,4 @@
-"""What every `OrgStore` must do. An engine runs it by a subclass with a fixture `stores` of an empty database."""
+"""What every `OrgStore` must do. An engine subclasses it and has a fixture `stores` of an empty database."""
 
 from tallybook.core.unit_of_work import Record, Transaction
 from tallybook.orgs.model import Org

@@ -1,4 +1,4 @@
-"""What every `Writes` must do. An engine runs it by a subclass with a fixture `stores` of an empty database."""
+"""What every `Writes` must do. An engine subclasses it and has a fixture `stores` of an empty database."""
 
 import asyncio
 import dataclasses
@@ -78,6 +78,4 @@ class WritesSuite:
 
         answers = asyncio.run(all_at_once())
         assert [isinstance(answer, NotFound) for answer in answers] == [n % 3 == 0 for n in range(9)]
-        assert [org.id for org in stores.orgs.list_orgs(after="", limit=99)] == [
-            f"org{n}" for n in range(9) if n % 3
-        ]
+        assert [org.id for org in stores.orgs.list_orgs(after="", limit=99)] == [f"org{n}" for n in range(9) if n % 3]

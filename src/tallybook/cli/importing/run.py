@@ -1,11 +1,8 @@
 """The import itself: rows into batches, batches to the server, progress after each answer."""
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
 
 from tallybook.cli.importing.plan import BadRow, CsvPlan, Event, NdjsonPlan
 from tallybook.cli.importing.resume import CONFLICT_LINES_MAX, Progress, Tally
@@ -15,8 +12,6 @@ from tallybook.sdk.client import IngestResult
 from tallybook.sdk.errors import Fault, InvalidRequest
 
 BATCH_BYTES_MAX = 4 * 2**20
-IN_FLIGHT = 2
-"""While the server commits one batch the next is read and sent."""
 
 Plan = CsvPlan | NdjsonPlan
 Ingest = Callable[[Sequence[Event]], IngestResult]
@@ -97,44 +92,6 @@ def deliver(batch: Batch, ingest: Ingest, plan: Plan, on_error: OnError) -> Inge
                 raise Stopped(skips, error.faults_total) from error
             batch.drop(skips)
     return IngestResult(0, 0, 0, ())
-
-
-def send_all(
-    parts: Iterator[Batch],
-    send: Callable[[Batch], IngestResult],
-    acknowledged: Callable[[Batch, IngestResult], None],
-) -> None:
-    """Sends every batch, `IN_FLIGHT` at a time; `acknowledged` is called for each, in order.
-
-    An error leaves everything before its batch acknowledged; a batch after it may be stored all the same,
-    and is a batch of duplicates the next time.
-    """
-    pool = ThreadPoolExecutor(IN_FLIGHT)
-    waiting: deque[tuple[Batch, Future[IngestResult]]] = deque()
-
-    def settle_oldest() -> None:
-        batch, answer = waiting.popleft()
-        acknowledged(batch, answer.result())
-
-    try:
-        while (batch := _next(parts, waiting, settle_oldest)) is not None:
-            waiting.append((batch, pool.submit(send, batch)))
-            if len(waiting) == IN_FLIGHT:
-                settle_oldest()
-        while waiting:
-            settle_oldest()
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _next(parts: Iterator[Batch], waiting: deque[Any], settle_oldest: Callable[[], None]) -> Batch | None:
-    try:
-        return next(parts, None)
-    except Exception:
-        # A bad row or file: what was sent before it still counts.
-        while waiting:
-            settle_oldest()
-        raise
 
 
 def count(batch: Batch, result: IngestResult, progress: Progress) -> None:

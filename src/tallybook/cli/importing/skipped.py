@@ -3,7 +3,6 @@
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,47 +28,40 @@ class SkippedFiles:
     """`<FILE>.skipped` holds raw rows under the header, to be mended and imported; reasons beside it."""
 
     def __init__(self, rows_path: Path, *, header: bytes | None, sizes: Sequence[int]) -> None:
-        """Goes on after `sizes` bytes of each file; 0 starts it anew."""
+        """Goes on after `sizes` bytes of each file. Nothing is touched before there is something to write."""
         self.rows_path = rows_path
         self.reasons_path = rows_path.with_name(rows_path.name + ".reasons.csv")
         self._header = header
         self._sizes = tuple(sizes)
-        for path, size in zip((self.rows_path, self.reasons_path), self._sizes, strict=True):
-            with suppress(FileNotFoundError):
-                _cut(path, size)
 
     @property
     def sizes(self) -> tuple[int, ...]:
         return self._sizes
 
     def write(self, skips: Iterable[Skip]) -> None:
-        """Appends; raises `OSError` where the folder cannot be written."""
-        skips = list(skips)
+        """Appends, in the order of the file; raises `OSError` where the folder cannot be written."""
+        skips = sorted(skips, key=lambda skip: skip.row.number)
         if not skips:
             return
-        first = self._sizes[0] == 0
         # One entry per row, though several cells of it may be at fault.
         rows = list({skip.row.number: skip.row.raw for skip in skips}.values())
-        if first and self._header is not None:
-            rows.insert(0, self._header)
-        reasons = [(skip.row.line, skip.column, skip.value, skip.reason) for skip in skips]
-        rows_size = _append(self.rows_path, b"".join(raw + b"\n" for raw in rows))
-        reasons_size = _append(
-            self.reasons_path, _csv_bytes([_REASONS_HEADER, *reasons] if first else reasons)
+        reasons: list[Sequence[object]] = [
+            (skip.row.line, skip.column, skip.value, skip.reason) for skip in skips
+        ]
+        if self._sizes[0] == 0:
+            rows = rows if self._header is None else [self._header, *rows]
+            reasons.insert(0, _REASONS_HEADER)
+        self._sizes = (
+            _write_after(self._sizes[0], self.rows_path, b"".join(raw + b"\n" for raw in rows)),
+            _write_after(self._sizes[1], self.reasons_path, _csv_bytes(reasons)),
         )
-        self._sizes = (rows_size, reasons_size)
 
 
-def _cut(path: Path, size: int) -> None:
-    if size == 0:
-        path.unlink()
-        return
-    with path.open("r+b") as file:
-        file.truncate(size)
-
-
-def _append(path: Path, content: bytes) -> int:
-    with path.open("ab") as file:
+def _write_after(size: int, path: Path, content: bytes) -> int:
+    """Writes after the first `size` bytes and returns the new size; an interrupted run may have left more."""
+    with path.open("r+b" if size else "wb") as file:
+        file.seek(size)
+        file.truncate()
         file.write(content)
         return file.tell()
 

@@ -14,7 +14,11 @@ __all__ = ["DIALECT", "routers"]
 
 
 def routers(
-    auth: AuthService, org_service: OrgService, pricing: PricingService, usage_service: UsageService, cursors: Cursors
+    auth: AuthService,
+    org_service: OrgService,
+    pricing: PricingService,
+    usage_service: UsageService,
+    cursors: Cursors,
 ) -> list[APIRouter]:
     return [
         usage.router(usage_service),

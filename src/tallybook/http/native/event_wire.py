@@ -80,7 +80,9 @@ class Reading:
     bare: bool
 
 
-_SAME_FIELDS = slice(WireEvent.__struct_fields__.index("user_id"), WireEvent.__struct_fields__.index("metadata"))
+_SAME_FIELDS = slice(
+    WireEvent.__struct_fields__.index("user_id"), WireEvent.__struct_fields__.index("metadata")
+)
 _DEFAULT_KIND = UsageEvent().kind
 _DECODE_ENVELOPE = msgspec.json.Decoder(_Envelope).decode
 _DECODE_EVENT = msgspec.json.Decoder(WireEvent).decode
@@ -122,20 +124,23 @@ def _read_fast(body: bytes, ndjson: bool) -> Reading:
 
 
 def _event(wire: WireEvent) -> UsageEvent:
+    # By position, and the fields that stand alike in both in one stride: this runs for every event.
     return UsageEvent(
         wire.id,
         wire.source or "",
         wire.kind or _DEFAULT_KIND,
         *msgspec.structs.astuple(wire)[_SAME_FIELDS],
-        metadata=_metadata(wire.metadata),
-        occurred_at_us=None if wire.occurred_at is None else _instant(wire.occurred_at),
-        cost_pico=None if wire.cost_usd is None else pico_from_usd(parse_number(wire.cost_usd)),
-        latency_ms=wire.latency_ms,
-        ttft_ms=wire.ttft_ms,
-        batch=wire.batch is True,
-        background=wire.background is True,
-        stream=wire.stream is True,
-        usage=_usage(wire.usage) if wire.usage else {},
+        *(
+            _metadata(wire.metadata),
+            None if wire.occurred_at is None else _instant(wire.occurred_at),
+            None if wire.cost_usd is None else pico_from_usd(parse_number(wire.cost_usd)),
+            wire.latency_ms,
+            wire.ttft_ms,
+            wire.batch is True,
+            wire.background is True,
+            wire.stream is True,
+            _usage(wire.usage) if wire.usage else {},
+        ),
     )
 
 
@@ -193,7 +198,9 @@ def _read_document(document: Any, strict: bool) -> Reading:
     objects = document["events"]
     if not isinstance(objects, list):
         raise invalid("events", msg="must be a list of events")
-    unknown = [Fault((name,), "is not a field of a batch") for name in document if strict and name != "events"]
+    unknown = [
+        Fault((name,), "is not a field of a batch") for name in document if strict and name != "events"
+    ]
     if unknown:
         raise InvalidInput(unknown)
     return _read_objects(objects, strict, bare=False)
@@ -249,7 +256,9 @@ def _read_object(sent: dict[str, Any], strict: bool) -> tuple[UsageEvent | None,
             except (ValueError, RecursionError) as error:
                 faults.append(Fault((name,), _plain_words(error)))
     if strict and isinstance(sent.get("usage"), dict):
-        faults.extend(Fault(("usage", name), "is not a counter") for name in sent["usage"] if name not in COUNTERS)
+        faults.extend(
+            Fault(("usage", name), "is not a counter") for name in sent["usage"] if name not in COUNTERS
+        )
     if faults:
         return None, faults
     fields.pop("messages", None)
@@ -323,4 +332,3 @@ def _plain_words(error: Exception) -> str:
         return str(error)
     words = re.sub(r"(?: \| null)?`", "", str(error)).partition(" - at ")[0]
     return words[:1].lower() + words[1:].replace("decimal", "number")
-

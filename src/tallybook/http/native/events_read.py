@@ -22,7 +22,7 @@ class EventsParams(Filters):
     start: Instant | None = Field(None, description="First instant of the range; no bound by default.")
     end: Instant | None = Field(None, description="The instant after the range; no bound by default.")
     id: Texts = Field([], description="The sender's id of the event.")
-    source: Texts = []
+    source: Texts = Field([], description="The sender's source of the event.")
     request_id: Texts = Field([], description="Also finds events without one by their id.")
     limit: int = Field(50, ge=1, le=EVENTS_MAX)
     page: Cursor = Field(None, description="The next_page of the page before.")

@@ -79,7 +79,7 @@ def conditions_from(filters: Filters) -> tuple[Condition, ...]:
 
 
 def reach_from(filters: Filters, caller: Caller) -> Reach:
-    """What the caller may see of what the filters name. Raises `Forbidden` where they ask for somebody else's usage."""
+    """What the caller may see. Raises `Forbidden` where the filters ask for somebody else's usage."""
     reach = reach_of(caller, org_ids=filters.org_ids, all_orgs=filters.all_orgs)
     walls: Mapping[str, str | None] = {"user_id": reach.user_id, "api_key_id": reach.api_key_id}
     asked: Mapping[str, list[str]] = {"user_id": filters.user_id, "api_key_id": filters.api_key_id}

@@ -22,7 +22,7 @@ from tallybook.metering.service import MeteringService
 PATH = "/v1/events"
 
 # A batch of this many events is read on a thread of its own, so that others need not wait milliseconds for it.
-_LARGE_BODY_BYTES = 64 * 1024
+_LARGE_BODY_BYTES = 64 * 1024 * 1024
 
 
 class Result(msgspec.Struct, omit_defaults=True):
@@ -70,7 +70,10 @@ def _document() -> Mapping[str, Any]:
             },
         },
         "responses": {
-            "200": {"description": "What became of each event", "content": {"application/json": {"schema": receipt}}}
+            "200": {
+                "description": "What became of each event",
+                "content": {"application/json": {"schema": receipt}},
+            }
         },
     }
     return {"paths": {PATH: {"post": operation}}, "schemas": schemas}
@@ -82,19 +85,30 @@ DOCUMENT = _document()
 class IngestEndpoint:
     """Reads, checks and stores a batch; answers after the commit."""
 
-    def __init__(self, gate: Gate, metering: MeteringService, metrics: Metrics, *, body_bytes_max: int) -> None:
+    def __init__(
+        self, gate: Gate, metering: MeteringService, metrics: Metrics, *, body_bytes_max: int
+    ) -> None:
         self._gate = gate
         self._metering = metering
         self._metrics = metrics
         self._body_bytes_max = body_bytes_max
 
     async def __call__(
-        self, scope: Mapping[str, Any], receive: Receive, send: Callable[[MutableMapping[str, Any]], Awaitable[None]]
+        self,
+        scope: Mapping[str, Any],
+        receive: Receive,
+        send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
     ) -> None:
         headers: Headers = scope["headers"]
         caller = self._gate.admit(headers, "POST", PATH)
         body = await read_body(receive, headers, self._body_bytes_max)
-        work = (body, header(headers, b"content-type"), _strict(scope["query_string"]), caller, idempotency_key(headers))
+        work = (
+            body,
+            header(headers, b"content-type"),
+            _strict(scope["query_string"]),
+            caller,
+            idempotency_key(headers),
+        )
         if len(body) < _LARGE_BODY_BYTES:
             submissions, sender, bare = self._prepare(*work)
         else:
@@ -162,7 +176,9 @@ def _result(index: int, event_id: str, outcome: Outcome) -> Result:
 def _strict(query_string: bytes) -> bool:
     if b"strict" not in query_string:
         return False
-    value = parse_qs(query_string.decode("latin-1"), keep_blank_values=True).get("strict", ["false"])[-1].lower()
+    value = (
+        parse_qs(query_string.decode("latin-1"), keep_blank_values=True).get("strict", ["false"])[-1].lower()
+    )
     if value not in ("true", "1", "false", "0"):
         raise invalid("query", "strict", msg="must be true or false")
     return value in ("true", "1")

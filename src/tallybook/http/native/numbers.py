@@ -8,7 +8,7 @@ USD_DECIMALS = 12
 
 
 def wire_number(amount: int | None, decimals: int) -> str | msgspec.Raw | int | None:
-    """Money is a decimal string; everything else a JSON number in plain digits. `amount` is in 10^-decimals units."""
+    """`amount` in 10^-decimals units: money as a decimal string, all else as a number in plain digits."""
     if amount is None or decimals == 0:
         return amount
     digits = plain_digits(amount, decimals)

@@ -60,7 +60,7 @@ class UsageParams(Filters):
         None,
         ge=1,
         le=BUCKETS_MAX,
-        description=f"Buckets of a page; {LIMIT_DEFAULT} by default. CSV without it is the whole range at once.",
+        description=f"Buckets of a page, by default {LIMIT_DEFAULT}; CSV without it is the whole range.",
     )
     page: Cursor = Field(None, description="The next_page of the page before.")
     format: Format | None = Field(None, description="Default: CSV if the Accept header asks for text/csv, else JSON.")

@@ -23,7 +23,9 @@ _SPREAD = {"id", "usage", "cost_pico", "occurred_at_us", "user_id", "api_key_id"
 _EVENT_COLUMNS = tuple((name, name not in _SPREAD) for name in UsageEvent.__struct_fields__)
 
 
-def fact_values(rows: Sequence[Submission], *, revision: int, seq: int, recorded_at_us: int) -> dict[str, Values]:
+def fact_values(
+    rows: Sequence[Submission], *, revision: int, seq: int, recorded_at_us: int
+) -> dict[str, Values]:
     """The columns of `facts` for these rows, by name; columns without any value are left out."""
     columns: dict[str, Values] = {
         "org_id": [row.org_id for row in rows],
@@ -44,7 +46,7 @@ def fact_values(rows: Sequence[Submission], *, revision: int, seq: int, recorded
     )
     columns.update(_spread([row.event.usage for row in rows], "{}"))
     columns.update(_spread([dict(row.rating.lines) for row in rows], "cost_{}"))
-    columns["pricing"] = [row.rating.pricing.value for row in rows]
+    columns["pricing"] = [row.rating.pricing._value_ for row in rows]
     columns["price_id"] = [row.rating.price_id for row in rows]
     columns["unpriced_units"] = [",".join(row.rating.unpriced_units) or None for row in rows]
     columns["cost"] = [row.rating.cost_pico for row in rows]
@@ -69,7 +71,9 @@ def batch_of(columns: Mapping[str, Values], length: int) -> tuple[na.Array, list
         else:
             expressions.append(name)
             varying[name] = _column(values)
-    schema = na.struct({name: UUID if column.schema.format == "w:16" else column.schema for name, column in varying.items()})
+    schema = na.struct(
+        {name: UUID if column.schema.format == "w:16" else column.schema for name, column in varying.items()}
+    )
     table = na.c_array_from_buffers(schema, length, [None], children=list(varying.values()))
     return na.Array(table), expressions, parameters
 

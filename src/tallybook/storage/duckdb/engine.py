@@ -120,7 +120,11 @@ def _unopened(path: Path, error: duckdb.IOException) -> Exception:
 
 def _migrate(connection: duckdb.DuckDBPyConnection) -> None:
     scripts = sorted(
-        (entry for entry in resources.files(f"{__package__}.migrations").iterdir() if entry.name.endswith(".sql")),
+        (
+            entry
+            for entry in resources.files(f"{__package__}.migrations").iterdir()
+            if entry.name.endswith(".sql")
+        ),
         key=lambda entry: entry.name,
     )
     version = _version(connection)
@@ -139,5 +143,3 @@ def _version(connection: duckdb.DuckDBPyConnection) -> int:
     except duckdb.CatalogException:
         return 0
     return int(row[0]) if row else 0
-
-

@@ -30,7 +30,9 @@ class _Known:
 class DuckEventStore:
     """Implements `metering.store.EventStore`. `disk_reserve_bytes`: free space below which nothing is written."""
 
-    def __init__(self, engine: DuckEngine, clock: Clock, *, wal_bytes_max: int, disk_reserve_bytes: int) -> None:
+    def __init__(
+        self, engine: DuckEngine, clock: Clock, *, wal_bytes_max: int, disk_reserve_bytes: int
+    ) -> None:
         self._engine = engine
         self._clock = clock
         self._wal_bytes_max = wal_bytes_max
@@ -102,7 +104,9 @@ class DuckEventStore:
         stored = {fact[0]: Stored(fact[0].bytes, *fact[1:]) for fact in facts}
         return {key.bytes: _Known(content.bytes, stored[uid]) for key, content, uid, _ in rows}
 
-    def _select_by(self, uuids: Sequence[UUID], statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    def _select_by(
+        self, uuids: Sequence[UUID], statement: str, parameters: Sequence[Any] = ()
+    ) -> list[tuple[Any, ...]]:
         writer = self._engine.writer
         if len(uuids) <= _INDEXED_KEYS_MAX:
             marks = ", ".join("?" * len(uuids))
@@ -123,7 +127,9 @@ class DuckEventStore:
 def _append(writer: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, Values]) -> None:
     # DuckDB finds `batch` by its name among the caller's variables: registering it would be a catalog change.
     batch, expressions, parameters = batch_of(columns, len(next(iter(columns.values()))))
-    writer.execute(f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(expressions)} FROM batch", parameters)
+    writer.execute(
+        f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(expressions)} FROM batch", parameters
+    )
 
 
 def _request_keys(rows: Sequence[Submission]) -> dict[str, Values]:
@@ -134,7 +140,9 @@ def _request_keys(rows: Sequence[Submission]) -> dict[str, Values]:
     }
 
 
-def _outcome(submission: Submission, firsts: Mapping[bytes, Submission], known: Mapping[bytes, _Known]) -> Outcome:
+def _outcome(
+    submission: Submission, firsts: Mapping[bytes, Submission], known: Mapping[bytes, _Known]
+) -> Outcome:
     earlier = known.get(submission.identity)
     if earlier is not None:
         return _repeated(submission, earlier.content, earlier.stored)
@@ -145,7 +153,7 @@ def _outcome(submission: Submission, firsts: Mapping[bytes, Submission], known: 
 
 
 def _stored(row: Submission) -> Stored:
-    return Stored(row.uid, row.rating.pricing.value, row.rating.cost_pico, row.user_id, row.api_key_id)
+    return Stored(row.uid, row.rating.pricing._value_, row.rating.cost_pico, row.user_id, row.api_key_id)
 
 
 def _repeated(submission: Submission, content: bytes, stored: Stored) -> Outcome:

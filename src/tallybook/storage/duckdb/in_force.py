@@ -23,7 +23,10 @@ class Sql:
 
 def joined(separator: str, pieces: Iterable[Sql]) -> Sql:
     listed = list(pieces)
-    return Sql(separator.join(piece.text for piece in listed), tuple(value for piece in listed for value in piece.parameters))
+    return Sql(
+        separator.join(piece.text for piece in listed),
+        tuple(value for piece in listed for value in piece.parameters),
+    )
 
 
 def one_of(expression: str, values: Iterable[Any]) -> Sql:
@@ -36,27 +39,28 @@ def one_of(expression: str, values: Iterable[Any]) -> Sql:
 def in_force(span: Span, *, corrected: bool) -> Sql:
     """`FROM … WHERE …` over the facts of the span, as `fact`; further conditions follow with AND.
 
-    `corrected`: whether a correction falls into the span (see `has_corrections`). If none does, the anti-join is left
-    out: it must read the uids, which cost as much as all the sums.
+    `corrected`: whether a correction falls into the span (see `has_corrections`). If none does, the anti-join
+    is left out: it must read the uids, which cost as much as all the sums.
     """
     facts = Sql("FROM facts AS fact WHERE") + _within("fact", span)
     if not corrected:
         return facts
     named = Sql(
         "AND NOT EXISTS (SELECT 1 FROM corrections AS correction"
-        " WHERE correction.uid = fact.uid AND correction.superseded = fact.revision AND correction.org_id = fact.org_id AND"
+        " WHERE correction.uid = fact.uid AND correction.superseded = fact.revision"
+        " AND correction.org_id = fact.org_id AND"
     )
     # A correction carries the org and instant of its event, so the same span holds every one that matters.
     return facts + named + _within("correction", span) + Sql(")")
 
 
 def has_corrections(span: Span) -> Sql:
-    """Whether any fact of the span may be out of force. Read it in the same transaction as what it decides."""
+    """Whether any fact of the span may be out of force. To be read in the transaction it decides about."""
     return Sql("SELECT count(*) > 0 FROM corrections AS correction WHERE") + _within("correction", span)
 
 
 def newest_seq(as_of_us: int | None) -> Sql:
-    """The newest commit (recorded at or before `as_of_us`), 0 if there is none; `seq` and `recorded_at` rise together."""
+    """The newest commit recorded by then, 0 if there is none; `seq` and `recorded_at` rise together."""
     recorded = Sql("") if as_of_us is None else Sql("WHERE recorded_at <= ?", (as_of_us,))
     return (
         Sql("SELECT coalesce(max(seq), 0) FROM (SELECT max(seq) AS seq FROM facts")
@@ -68,7 +72,12 @@ def newest_seq(as_of_us: int | None) -> Sql:
 
 
 def _within(table: str, span: Span) -> Sql:
-    conditions = [Sql(f"{table}.occurred_at >= ? AND {table}.occurred_at < ?", (span.window.start_us, span.window.end_us))]
+    conditions = [
+        Sql(
+            f"{table}.occurred_at >= ? AND {table}.occurred_at < ?",
+            (span.window.start_us, span.window.end_us),
+        )
+    ]
     if span.org_ids is not None:
         conditions.insert(0, one_of(f"{table}.org_id", span.org_ids))
     if span.seq_max is not None:

@@ -146,7 +146,7 @@ def _list_conditions(plan: ListPlan, uids: Sequence[UUID] | None) -> Iterable[Sq
     if uids is not None:
         yield one_of("fact.uid", uids)
     if plan.after is not None:
-        # The window already ends with the instant of the last event; this leaves out what stood before it there.
+        # The window already ends with the instant of the last event; this leaves out what stood before it.
         yield Sql("NOT (occurred_at = ? AND uid >= ?)", (plan.after.occurred_at_us, UUID(plan.after.uid)))
 
 

@@ -1,0 +1,109 @@
+"""Query parameters of the mka1 dialect, in every encoding its clients use (contract sections 3 and 9.0)."""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+
+from tallybook.analytics.query import BUCKETS_MAX
+from tallybook.core.errors import Fault, InvalidInput
+
+INTEGER_MAX = 2**53 - 1
+
+_BRACKETS = re.compile(r"\[\d*\]\Z", re.ASCII)
+
+Params = TypeVar("Params", bound=BaseModel)
+
+
+def _parts(values: list[str]) -> list[str]:
+    return [part for value in values for part in value.split(",") if part]
+
+
+def _offered(names: list[str], info: ValidationInfo) -> list[str]:
+    offered: Sequence[str] = info.context or ()
+    unknown = [name for name in names if name not in offered]
+    if unknown:
+        raise ValueError(f"{', '.join(unknown)}: must be one of {', '.join(offered)}")
+    return list(dict.fromkeys(names))
+
+
+Texts = list[str]
+Names = Annotated[Texts, BeforeValidator(_parts), AfterValidator(_offered)]
+"""Dimension names, repeated or joined by commas. Ids are never split: they may hold any character."""
+
+Seconds = Annotated[int, Field(ge=-INTEGER_MAX, le=INTEGER_MAX)]
+
+
+class BucketParams(BaseModel):
+    """Operations 1 to 8. Times are Unix seconds."""
+
+    start_time: Seconds = Field(description="First second of the range; moved down to a bucket's start.")
+    end_time: Seconds | None = Field(None, description="The second after the range, moved up; now by default.")
+    bucket_width: Literal["1m", "1h", "1d"] = "1d"
+    limit: int | None = Field(None, ge=1, le=BUCKETS_MAX, description="Buckets of a page; 60, 24 or 7 by default.")
+    page: str | None = Field(None, description="next_page of the page before.")
+    user_ids: Texts = Field([], description="Platform users or delegated end users.")
+    external_user_ids: Texts = Field([], description="Delegated end users.")
+    all_orgs: bool = Field(False, description="Every organization; cluster admins only.")
+    org_ids: Texts = Field([], description="These organizations; cluster admins only.")
+    group_by: Names = []
+
+    @field_validator("end_time")
+    @classmethod
+    def _after_start(cls, end_time: int | None, info: ValidationInfo) -> int | None:
+        start_time = info.data.get("start_time")
+        if end_time is not None and start_time is not None and end_time <= start_time:
+            raise ValueError("must be greater than start_time")
+        return end_time
+
+
+class ModelParams(BucketParams):
+    """Operations whose usage has a model."""
+
+    models: Texts = Field([], description="Exact model names.")
+
+
+def parse(model: type[Params], pairs: Iterable[tuple[str, str]], dimensions: Sequence[str]) -> Params:
+    """Reads decoded query pairs; `dimensions` may be grouped by. Raises `InvalidInput` with every fault.
+
+    Repeated keys, `key[]` and `key[0]` are lists; empty values are absent; unknown keys are ignored.
+    """
+    values: dict[str, list[str]] = {}
+    for key, value in pairs:
+        if value:
+            values.setdefault(_BRACKETS.sub("", key), []).append(value)
+    sent = {
+        name: values[name] if _is_list(model, name) else values[name][-1]
+        for name in model.model_fields
+        if name in values
+    }
+    try:
+        return model.model_validate(sent, context=dimensions)
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_context=False, include_input=False)
+        raise InvalidInput(
+            [Fault(("query", *fault["loc"]), fault["msg"].removeprefix("Value error, ")) for fault in faults]
+        ) from None
+
+
+def documented(model: type[BaseModel]) -> list[dict[str, Any]]:
+    """The parameters as OpenAPI lists them: the framework does not see what `parse` reads."""
+    schema = model.model_json_schema()
+    required = schema.get("required", ())
+    return [
+        {"name": name, "in": "query", "required": name in required, "schema": described}
+        for name, described in schema["properties"].items()
+    ]
+
+
+def _is_list(model: type[BaseModel], name: str) -> bool:
+    return isinstance(model.model_fields[name].default, list)

@@ -1,0 +1,154 @@
+"""Every route × role × scope on the whole app: who gets through is what `ACCESS` in `http/access.py` says."""
+
+import asyncio
+import itertools
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+
+from tallybook.auth.key import Role, Scope
+from tallybook.http.access import ACCESS, Access
+from tallybook.settings import Settings
+from tallybook.wiring import Tallybook, build
+from tests.admin_rooms import ADMIN_KEY, AppClient
+
+Route = tuple[str, str]
+
+# The table once more, from the other side: who may call what. A change of rights must be made in both places.
+PUBLIC = {
+    "GET /healthz",
+    "GET /readyz",
+    "GET /metrics",
+    "GET /openapi.json",
+    "GET /docs",
+    "GET /docs/oauth2-redirect",
+}
+ANY_KEY = {"GET /v1/orgs"}
+READERS = {
+    "GET /v1/events",
+    "GET /v1/events/{uid}",
+    "GET /v1/usage/query",
+    "GET /v1/prices",
+    "GET /api/v1/llm/usage/completions",
+}
+INGESTERS = {"POST /v1/events"}
+ORG_ADMINS = {
+    "PUT /v1/prices",
+    "POST /v1/keys",
+    "GET /v1/keys",
+    "DELETE /v1/keys/{key_id}",
+    "GET /v1/orgs/{org}/settings",
+    "PATCH /v1/orgs/{org}/settings",
+}
+CLUSTER_ADMINS = {"POST /v1/orgs"}
+
+
+def routes(app: FastAPI, raw: Mapping[str, Mapping[str, object]]) -> set[Route]:
+    """Method and path template of every route, those beside the framework too. HEAD is answered as GET is."""
+    framed = {(method, route.path or "") for route in iter_route_contexts(app.routes) for method in route.methods or ()}
+    beside = {(method, path) for path, methods in raw.items() for method in methods}
+    return {(method, path) for method, path in framed | beside if method != "HEAD"}
+
+
+def named(rows: set[Route]) -> set[str]:
+    return {f"{method} {path}" for method, path in rows}
+
+
+def rows_where(scope: Scope | None, role: Role) -> set[str]:
+    return named({route for route, access in ACCESS.items() if access == Access(scope, role)})
+
+
+@pytest.fixture(scope="module")
+def tallybook(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tallybook]:
+    folder = tmp_path_factory.mktemp("access")
+    settings: dict[str, Any] = {"data_dir": folder, "admin_key": ADMIN_KEY}
+    built = build(Settings(**settings))
+    yield built
+    built.close()
+
+
+@pytest.fixture(scope="module")
+def call(tallybook: Tallybook) -> Iterator[AppClient]:
+    with asyncio.Runner() as runner:
+        yield AppClient(tallybook.app, runner)
+
+
+@pytest.fixture(scope="module")
+def app_routes(tallybook: Tallybook) -> list[Route]:
+    gateway = tallybook.app
+    assert isinstance(gateway._inner, FastAPI)
+    return sorted(routes(gateway._inner, gateway._raw))
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A key for each role and each scope it may hold."""
+
+    role: Role
+    scope: Scope
+    token: str
+
+
+@pytest.fixture(scope="module")
+def holders(call: AppClient) -> list[Holder]:
+    pairs = [(role, scope) for role in Role for scope in sorted(role.scopes)]
+    return [Holder(role, scope, new_key(call, role, scope)) for role, scope in pairs]
+
+
+def new_key(call: AppClient, role: Role, scope: Scope) -> str:
+    wanted = {"name": f"{role} {scope}", "role": role, "scopes": [scope]}
+    text: str = call("POST", "/v1/keys", json=wanted).raise_for_status().json()["key"]
+    return text
+
+
+def path_of(template: str) -> str:
+    return re.sub(r"\{\w+\}", "unknown", template.replace("{org}", "default"))
+
+
+def test_the_table_says_what_was_meant() -> None:
+    assert named({route for route, access in ACCESS.items() if access.public}) == PUBLIC
+    assert rows_where(None, Role.MEMBER) == ANY_KEY
+    assert rows_where(Scope.READ, Role.MEMBER) == READERS
+    assert rows_where(Scope.INGEST, Role.MEMBER) == INGESTERS
+    assert rows_where(Scope.ADMIN, Role.ORG_ADMIN) == ORG_ADMINS
+    assert rows_where(Scope.ADMIN, Role.CLUSTER_ADMIN) == CLUSTER_ADMINS
+    assert named(set(ACCESS)) == PUBLIC | ANY_KEY | READERS | INGESTERS | ORG_ADMINS | CLUSTER_ADMINS
+
+
+def test_every_route_has_a_row_and_every_row_a_route(app_routes: list[Route]) -> None:
+    assert set(app_routes) == set(ACCESS)
+
+
+def test_nobody_passes_without_a_key_except_where_all_may(app_routes: list[Route], call: AppClient) -> None:
+    for method, template in app_routes:
+        status = call(method, path_of(template), key=None).status_code
+        assert (status == 200) if ACCESS[method, template].public else (status == 401), (
+            method,
+            template,
+            status,
+        )
+
+
+def test_a_key_passes_exactly_where_its_role_and_scope_do(
+    app_routes: list[Route], holders: list[Holder], call: AppClient
+) -> None:
+    guarded = [route for route in app_routes if not ACCESS[route].public]
+    for (method, template), holder in itertools.product(guarded, holders):
+        access = ACCESS[method, template]
+        passes = access.scope in (None, holder.scope) and holder.role.rank >= access.role.rank
+        status = call(method, path_of(template), key=holder.token).status_code
+        assert (status not in (401, 403)) if passes else (status == 403), (method, template, holder, status)
+
+
+def test_a_route_without_a_row_is_noticed() -> None:
+    app = FastAPI(openapi_url=None)
+    app.add_api_route("/v1/forgotten/{id}", lambda: None, methods=["POST"])
+    assert routes(app, {"/v1/raw": {"PUT": object()}}) - set(ACCESS) == {
+        ("POST", "/v1/forgotten/{id}"),
+        ("PUT", "/v1/raw"),
+    }

@@ -1,0 +1,315 @@
+"""`PUT` and `GET /v1/prices` over HTTP, and what prices do to the events that come after them."""
+
+import itertools
+import time
+from typing import Any
+
+import httpx
+import pytest
+
+COUNT = itertools.count(1)
+PER_MILLION = 10**6
+
+
+def new_model() -> str:
+    """A model no other test has prices for."""
+    return f"model-{next(COUNT)}"
+
+
+def sheet(**fields: Any) -> dict[str, Any]:
+    return {
+        "model": new_model(),
+        "effective_from": "2023-01-01T00:00:00Z",
+        "rates": {
+            "input_tokens": {"per": PER_MILLION, "usd": "2.5"},
+            "output_tokens": {"per": PER_MILLION, "usd": "10"},
+        },
+        **fields,
+    }
+
+
+def put(client: httpx.Client, wanted: Any, **options: Any) -> httpx.Response:
+    return client.put("/v1/prices", json=wanted, **options)
+
+
+def recorded(client: httpx.Client, **fields: Any) -> dict[str, Any]:
+    answer = put(client, sheet(**fields))
+    assert answer.status_code == 201, answer.text
+    price: dict[str, Any] = answer.json()
+    return price
+
+
+def rating(client: httpx.Client, model: str, **fields: Any) -> tuple[str, str | None]:
+    event = {"model": model, "usage": {"input_tokens": 1200, "output_tokens": 380}, **fields}
+    answer = client.post("/v1/events", json={"events": [event]}).raise_for_status().json()
+    (result,) = answer["results"]
+    return result["pricing"], result["cost_usd"]
+
+
+def key_of(admin: httpx.Client, org_id: str, role: str = "org_admin", **fields: Any) -> dict[str, str]:
+    admin.post("/v1/orgs", json={"id": org_id, "name": org_id})
+    wanted = {"name": org_id, "role": role, "org_id": org_id, **fields}
+    key: str = admin.post("/v1/keys", json=wanted).raise_for_status().json()["key"]
+    return {"Authorization": f"Bearer {key}"}
+
+
+def faults(answer: httpx.Response) -> list[list[str | int]]:
+    assert answer.status_code == 422, answer.text
+    return [fault["loc"] for fault in answer.json()["errors"]]
+
+
+def test_a_price_is_answered_as_it_was_sent(admin: httpx.Client) -> None:
+    wanted = sheet(
+        provider="openai",
+        match="prefix",
+        mode="batch",
+        effective_from="2026-01-31T12:00:00+02:00",
+        effective_to="2027-01-01T00:00:00.000001Z",
+        source="https://openai.com/api/pricing",
+        rates={"input_tokens": {"per": 1000, "usd": "2.50"}, "audio_seconds": {"per": 3600, "usd": "1e-7"}},
+    )
+    answer = put(admin, wanted)
+    assert answer.status_code == 201
+    price = answer.json()
+    assert price.pop("id").startswith("price_")
+    assert price.pop("recorded_at").endswith("Z")
+    assert price == {
+        **wanted,
+        "object": "price",
+        "org_id": "default",
+        "effective_from": "2026-01-31T10:00:00Z",
+        "supersedes": None,
+        "rates": {
+            "input_tokens": {"per": 1000, "usd": "2.50"},
+            "audio_seconds": {"per": 3600, "usd": "0.0000001"},
+        },
+    }
+
+
+def test_defaults(admin: httpx.Client) -> None:
+    price = recorded(admin)
+    assert {name: price[name] for name in ("provider", "match", "mode", "effective_to", "source")} == {
+        "provider": None,
+        "match": "equals",
+        "mode": "standard",
+        "effective_to": None,
+        "source": None,
+    }
+
+
+def test_a_price_takes_part_at_once_and_only_from_its_date(admin: httpx.Client) -> None:
+    model = new_model()
+    assert rating(admin, model) == ("unpriced", None)
+    recorded(admin, model=model, effective_from="2024-01-01T00:00:00Z")
+    assert rating(admin, model, occurred_at="2024-01-01T00:00:00Z") == ("priced", "0.0068")
+    assert rating(admin, model, occurred_at="2023-12-31T23:59:59.999999Z") == ("unpriced", None)
+
+
+def test_a_new_price_leaves_yesterday_alone(admin: httpx.Client) -> None:
+    model = recorded(admin)["model"]
+    yesterday = {"id": f"{model} yesterday", "occurred_at": "2026-01-30T12:00:00Z"}
+    assert rating(admin, model, **yesterday) == ("priced", "0.0068")
+    free = {"input_tokens": {"per": 1, "usd": "0"}, "output_tokens": {"per": 1, "usd": "0"}}
+    recorded(admin, model=model, effective_from="2026-01-31T00:00:00Z", rates=free)
+    assert rating(admin, model, occurred_at="2026-01-31T00:00:00Z") == ("free", "0")
+    assert rating(admin, model, occurred_at="2026-01-30T23:59:59Z") == ("priced", "0.0068")
+    # A resend is answered with the first rating, whatever was recorded since.
+    recorded(admin, model=model, effective_from="2026-01-30T00:00:00Z", rates=free)
+    assert rating(admin, model, **yesterday) == ("priced", "0.0068")
+
+
+def test_modes_and_service_tiers(admin: httpx.Client) -> None:
+    model = recorded(admin)["model"]
+    half = {
+        "input_tokens": {"per": PER_MILLION, "usd": "1.25"},
+        "output_tokens": {"per": PER_MILLION, "usd": "5"},
+    }
+    recorded(admin, model=model, mode="batch", rates=half)
+    assert rating(admin, model, service_tier="default") == ("priced", "0.0068")
+    assert rating(admin, model, batch=True) == ("priced", "0.0034")
+    assert rating(admin, model, service_tier="flex") == ("unpriced", None)
+    assert rating(admin, model, service_tier="prioirty") == ("unpriced", None)
+
+
+def test_the_same_key_and_date_is_a_conflict_unless_superseded(admin: httpx.Client) -> None:
+    first = recorded(admin)
+    model = first["model"]
+    again = put(admin, sheet(model=model.upper()))
+    assert again.status_code == 409
+    assert again.json()["code"] == "price_exists"
+    assert first["id"] in again.json()["detail"]
+    # Another provider, match, mode or date is another price.
+    for other in (
+        {"provider": "openai"},
+        {"match": "prefix"},
+        {"mode": "flex"},
+        {"effective_from": "2023-01-01T00:00:00.000001Z"},
+    ):
+        recorded(admin, model=model, **other)
+    right = recorded(admin, model=model, supersedes=first["id"], rates={"requests": {"per": 1, "usd": "1"}})
+    assert right["supersedes"] == first["id"]
+    assert put(admin, sheet(model=model)).status_code == 409
+    twice = put(admin, sheet(model=model, supersedes=first["id"]))
+    assert (twice.status_code, twice.json()["code"]) == (409, "price_superseded")
+    assert rating(admin, model, occurred_at="2023-01-01T00:00:00Z") == ("unpriced", None)
+
+
+def test_a_repeat_is_answered_byte_for_byte(admin: httpx.Client) -> None:
+    wanted, key = sheet(), {"Idempotency-Key": f"price {next(COUNT)}"}
+    first = put(admin, wanted, headers=key)
+    assert first.status_code == 201
+    assert put(admin, wanted, headers=key).content == first.content
+    assert len(listed(admin, model=wanted["model"])) == 1
+    other = put(admin, sheet(), headers=key)
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency_key_reused")
+    refused_key = {"Idempotency-Key": f"price {next(COUNT)}"}
+    refusals = [put(admin, wanted, headers=refused_key) for _ in range(2)]
+    assert [refusal.json()["code"] for refusal in refusals] == ["price_exists"] * 2
+
+
+@pytest.mark.parametrize(
+    ("fields", "places"),
+    [
+        pytest.param({"rates": {}}, [["rates"]], id="no rates"),
+        pytest.param({"rates": {"tokens": {"per": 1, "usd": "1"}}}, [["rates", "tokens"]], id="unknown unit"),
+        pytest.param({"match": "regex", "model": "a("}, [["model"]], id="bad pattern"),
+        pytest.param({"match": "regex", "model": r"(a)\1"}, [["model"]], id="pattern beyond linear time"),
+        pytest.param({"effective_to": "2023-01-01T00:00:00Z"}, [["effective_to"]], id="over before it begins"),
+        pytest.param({"effective_from": "1969-12-31T23:59:59Z"}, [["effective_from"]], id="too early"),
+        pytest.param({"effective_from": "0001-01-01T00:00:00+23:59"}, [["effective_from"]], id="before all"),
+        pytest.param({"effective_from": "9999-12-31T23:59:59-23:59"}, [["effective_from"]], id="after all"),
+        pytest.param({"effective_from": "2023-01-01"}, [["effective_from"]], id="no instant"),
+        pytest.param({"effective_from": 1672531200}, [["effective_from"]], id="number for an instant"),
+        pytest.param({"effective_from": None}, [["effective_from"]], id="null for an instant"),
+        pytest.param({"model": ""}, [["model"]], id="empty model"),
+        pytest.param({"model": "x" * 256}, [["model"]], id="long model"),
+        pytest.param({"model": "a\u0000b"}, [["model"]], id="control character"),
+        pytest.param({"provider": 5}, [["provider"]], id="wrong type"),
+        pytest.param({"match": "glob", "mode": "cheap"}, [["match"], ["mode"]], id="unknown words"),
+        pytest.param({"rates": []}, [["rates"]], id="rates of the wrong type"),
+        pytest.param({"tiers": [], "org_id": "other"}, [["tiers"], ["org_id"]], id="unknown fields"),
+        pytest.param(
+            {"match": "regex", "model": "(", "rates": {"x": {"per": 0, "usd": "-1"}}},
+            [["model"], ["rates", "x"], ["rates", "x", "usd"], ["rates", "x", "per"]],
+            id="all at once",
+        ),
+    ],
+)
+def test_every_fault_is_named(admin: httpx.Client, fields: dict[str, Any], places: list[list[str]]) -> None:
+    assert faults(put(admin, sheet(**fields))) == [["body", *place] for place in places]
+
+
+@pytest.mark.parametrize(
+    "usd",
+    [
+        "-1", "-0", "NaN", "Infinity", "1e400", "1e999999999", "1e-999999999", "9" * 39, "1" * 201, "", " 1",
+        "1_0", "0x10", "abc", "9000000.01", 2.5, 2, None, True, [],
+    ],
+)  # fmt: skip
+def test_a_rate_is_a_decimal_string_within_bounds(admin: httpx.Client, usd: object) -> None:
+    started = time.perf_counter()
+    answer = put(admin, sheet(rates={"images": {"per": 1, "usd": usd}}))
+    assert time.perf_counter() - started < 1
+    assert faults(answer) == [["body", "rates", "images", "usd"]]
+
+
+@pytest.mark.parametrize("per", [0, -1, 10**12 + 1, 2**63, 10**30, "1000000", 1.5, 1.0, True, None])
+def test_per_is_a_whole_number_within_bounds(admin: httpx.Client, per: object) -> None:
+    assert faults(put(admin, sheet(rates={"images": {"per": per, "usd": "1"}}))) == [["body", "rates", "images", "per"]]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"5",
+        b"\xff",
+        b'{"model": NaN}',
+        b'{"rates": ' + b"[" * 100_000,
+        b'{"model": "\\ud800", "effective_from": "2023-01-01T00:00:00Z", "rates": {"\\ud800": {}}}',
+        b'{"model": "m", "effective_from": "2023-01-01T00:00:00Z", "rates": {"images": {"usd": "1", "per": 1'
+        + b"0" * 5_000
+        + b"}}}",
+    ],
+)
+def test_bodies_that_are_no_price(admin: httpx.Client, body: bytes) -> None:
+    answer = admin.put("/v1/prices", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code in (400, 422), answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def listed(client: httpx.Client, **query: Any) -> list[dict[str, Any]]:
+    return client.get("/v1/prices", params=query).raise_for_status().json()["data"]  # type: ignore[no-any-return]
+
+
+def test_pages_walk_newest_first(admin: httpx.Client) -> None:
+    model = new_model()
+    made = [recorded(admin, model=model, effective_from=f"20{year}-01-01T00:00:00Z") for year in range(10, 17)]
+    walked: list[dict[str, Any]] = []
+    page: str | None = None
+    while True:
+        query = {"model": model, "limit": "3"} | ({"page": page} if page else {})
+        answer = admin.get("/v1/prices", params=query).raise_for_status().json()
+        assert answer["object"] == "list"
+        assert answer["has_more"] is (answer["next_page"] is not None)
+        walked += answer["data"]
+        page = answer["next_page"]
+        if page is None:
+            break
+    assert walked == made[::-1]
+    assert listed(admin, model=model, limit=7) == walked
+
+
+def test_lists_narrow_to_model_and_provider(admin: httpx.Client) -> None:
+    model = new_model()
+    plain, openai = recorded(admin, model=model), recorded(admin, model=model, provider="openai")
+    assert listed(admin, model=model) == [openai, plain]
+    assert listed(admin, model=model, provider="OpenAI") == [openai]
+    assert listed(admin, model=model, provider="azure") == []
+
+
+def test_a_page_belongs_to_its_list(admin: httpx.Client) -> None:
+    model = new_model()
+    for year in (2021, 2022):
+        recorded(admin, model=model, effective_from=f"{year}-01-01T00:00:00Z")
+    page = admin.get("/v1/prices", params={"model": model, "limit": 1}).json()["next_page"]
+    for query in ({"page": page}, {"page": page, "model": f"{model}x"}, {"page": f"{page}x", "model": model}):
+        assert faults(admin.get("/v1/prices", params=query)) == [["query", "page"]]
+
+
+@pytest.mark.parametrize("limit", ["0", "1001", "-1", "many", "1.5", ""])
+def test_limits(admin: httpx.Client, limit: str) -> None:
+    assert faults(admin.get("/v1/prices", params={"limit": limit})) == [["query", "limit"]]
+
+
+def test_orgs_are_walls(admin: httpx.Client) -> None:
+    model = new_model()
+    ours = recorded(admin, model=model)
+    other = key_of(admin, "prices-other")
+    assert admin.get("/v1/prices", headers=other).json()["data"] == []
+    event = {"model": model, "usage": {"input_tokens": 1}}
+    answer = admin.post("/v1/events", json=event, headers=other).raise_for_status().json()
+    assert answer["results"][0]["pricing"] == "unpriced"
+    foreign = put(admin, sheet(model=model, supersedes=ours["id"]), headers=other)
+    unknown = put(admin, sheet(model=model, supersedes="price_0"), headers=other)
+    assert (foreign.status_code, unknown.status_code) == (404, 404)
+    assert foreign.json()["detail"] == unknown.json()["detail"]
+    theirs = put(admin, sheet(model=model), headers=other)
+    assert (theirs.status_code, theirs.json()["org_id"]) == (201, "prices-other")
+    assert listed(admin, model=model) == [ours]
+    # A cluster admin reaches the other org by naming it.
+    assert admin.get("/v1/prices", headers={"X-Org-Id": "prices-other"}).json()["data"] == [theirs.json()]
+
+
+def test_who_may_record_and_read(admin: httpx.Client) -> None:
+    member = key_of(admin, "prices-members", role="member", user_id="ana")
+    reader = key_of(admin, "prices-members", role="org_admin", scopes=["read"])
+    writer = key_of(admin, "prices-members", role="org_admin", scopes=["admin"])
+    statuses = [
+        (put(admin, sheet(), headers=key).status_code, admin.get("/v1/prices", headers=key).status_code)
+        for key in (member, reader, writer, {"Authorization": "Bearer nobody"})
+    ]
+    assert statuses == [(403, 200), (403, 200), (201, 403), (401, 401)]

@@ -1,0 +1,133 @@
+"""The DuckDB engine in the suite of event stores, and what is special to it."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from tallybook.core.errors import StorageFull
+from tallybook.metering.event import Status
+from tallybook.metering.store import EventStore
+from tallybook.storage.duckdb.engine import DamagedDatabase, DuckEngine, HeldDatabase, NewerDatabase
+from tallybook.storage.duckdb.events import DuckEventStore
+from tests.admin_rooms import StillClock
+from tests.storage.suites.event_store import EventStoreSuite, told
+from tests.submissions import Submitter
+
+
+def opened(path: Path) -> DuckEngine:
+    return DuckEngine(path, memory="500MB", threads=2)
+
+
+class TestDuckEventStore(EventStoreSuite):
+    @pytest.fixture
+    def engines(self) -> list[DuckEngine]:
+        return []
+
+    @pytest.fixture
+    def open_store(self, tmp_path: Path, clock: StillClock, engines: list[DuckEngine]) -> Callable[[], EventStore]:
+        def open_one() -> EventStore:
+            engines.append(opened(tmp_path / "events.duckdb"))
+            return DuckEventStore(engines[-1], clock, wal_bytes_max=1, disk_reserve_bytes=0)
+
+        return open_one
+
+    @pytest.fixture
+    def read(self, engines: list[DuckEngine]) -> Callable[[], list[Mapping[str, Any]]]:
+        def facts() -> list[Mapping[str, Any]]:
+            cursor = engines[-1].reader().execute("SELECT * FROM facts ORDER BY seq, uid")
+            names = [column[0] for column in cursor.description]
+            rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+            return [{**row, "uid": row["uid"].bytes} for row in rows]
+
+        return facts
+
+
+def test_readers_never_see_a_half_commit(tmp_path: Path) -> None:
+    clock = StillClock()
+    engine = opened(tmp_path / "events.duckdb")
+    store = DuckEventStore(engine, clock, wal_bytes_max=1, disk_reserve_bytes=0)
+    submit = Submitter(clock)
+    wrong: list[tuple[int, int]] = []
+    done = threading.Event()
+
+    def count() -> None:
+        reader = engine.reader()
+        while not done.is_set():
+            row = reader.execute("SELECT (SELECT count(*) FROM facts), (SELECT count(*) FROM keys)").fetchone()
+            assert row is not None
+            if row[0] % 50 or row[0] != row[1]:
+                wrong.append((row[0], row[1]))
+
+    readers = [threading.Thread(target=count) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    for flush in range(60):
+        store.append([submit(told(flush * 50 + number)) for number in range(50)])
+        if flush % 10 == 0:
+            store.maintain()
+    done.set()
+    for reader in readers:
+        reader.join()
+    store.close()
+    assert wrong == []
+
+
+def test_a_second_opener_is_refused_with_a_clear_line(tmp_path: Path) -> None:
+    path = tmp_path / "events.duckdb"
+    holder = (
+        "import sys, time\nfrom pathlib import Path\n"
+        "from tallybook.storage.duckdb.engine import DuckEngine\n"
+        "DuckEngine(Path(sys.argv[1]), memory='100MB', threads=1)\nprint('held', flush=True)\ntime.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", holder, str(path)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        with pytest.raises(HeldDatabase, match=r"another process holds .*events\.duckdb"):
+            opened(path)
+        process.kill()
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "events.duckdb"
+    path.write_bytes(b"this is no database" * 1000)
+    with pytest.raises(DamagedDatabase, match=r"events\.duckdb"):
+        opened(path)
+
+
+def test_a_newer_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "events.duckdb"
+    opened(path).close()
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("UPDATE schema_version SET version = 99")
+    with pytest.raises(NewerDatabase, match="99"):
+        opened(path)
+
+
+def test_too_little_free_disk_is_refused_and_recovers(tmp_path: Path) -> None:
+    clock = StillClock()
+    engine = opened(tmp_path / "events.duckdb")
+    full = DuckEventStore(engine, clock, wal_bytes_max=1, disk_reserve_bytes=2**62)
+    submit = Submitter(clock)
+    with pytest.raises(StorageFull):
+        full.append([submit(told(1))])
+    roomy = DuckEventStore(engine, clock, wal_bytes_max=1, disk_reserve_bytes=0)
+    assert roomy.append([submit(told(1))])[0].status is Status.INSERTED
+    roomy.close()
+
+
+def test_the_log_is_folded_in_when_quiet(tmp_path: Path) -> None:
+    clock = StillClock()
+    engine = opened(tmp_path / "events.duckdb")
+    store = DuckEventStore(engine, clock, wal_bytes_max=1000, disk_reserve_bytes=0)
+    submit = Submitter(clock)
+    store.append([submit(told(number)) for number in range(100)])
+    assert engine.wal_bytes > 1000
+    store.maintain()
+    assert engine.wal_bytes == 0
+    store.close()

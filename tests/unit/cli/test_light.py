@@ -1,0 +1,38 @@
+"""The base install is the light client: what the commands load must be part of it."""
+
+import subprocess
+import sys
+
+LOADED = """
+import sys
+from tallybook.cli import import_, keys, main, orgs, prices, settings
+print(*sys.modules)
+"""
+SERVER_ONLY = {
+    "duckdb",
+    "fastapi",
+    "msgspec",
+    "pydantic",
+    "pydantic_settings",
+    "starlette",
+    "structlog",
+    "uvicorn",
+}
+
+
+def loaded_by(program: str) -> set[str]:
+    return set(
+        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    )
+
+
+def test_commands_load_nothing_of_the_server() -> None:
+    names = loaded_by(LOADED)
+    assert not names & SERVER_ONLY
+    rooms = {name.split(".")[1] for name in names if name.startswith("tallybook.")}
+    assert rooms == {"cli", "sdk"}
+
+
+def test_help_loads_no_http_client() -> None:
+    names = loaded_by("import sys; from tallybook.cli.main import main; print(*sys.modules)")
+    assert not names & {"httpx", "rich"}

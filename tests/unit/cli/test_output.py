@@ -1,0 +1,58 @@
+"""Tables as plain text, and the messages of failed calls."""
+
+import pytest
+
+from tallybook.cli.messages import message_of
+from tallybook.cli.output import cell_text, print_rows
+from tallybook.cli.pairs import Pair
+from tallybook.cli.prices import rate_sheet
+from tallybook.sdk.errors import APIError, Fault, Unreachable, error_kind
+
+
+def test_rows_are_aligned(capsys: pytest.CaptureFixture[str]) -> None:
+    print_rows([{"id": "a", "n": 1}, {"id": "longer", "n": None}], ["id", "n"], empty="none")
+    assert capsys.readouterr().out == "id      n\na       1\nlonger  -\n"
+
+
+def test_no_rows(capsys: pytest.CaptureFixture[str]) -> None:
+    print_rows([], ["id"], empty="no keys")
+    assert capsys.readouterr().out == "no keys\n"
+
+
+def test_cells_cannot_command_the_terminal() -> None:
+    assert cell_text("a\x1b[2Jb\n") == "a\\x1b[2Jb\\n"
+
+
+def test_every_fault_is_listed() -> None:
+    faults = (Fault(("body", "name"), "is missing"), Fault(("body", "role"), "is unknown"))
+    error = error_kind(422)(422, code="invalid", detail="two faults", errors=faults)
+    assert message_of(error).splitlines()[1:] == ["  body.name: is missing", "  body.role: is unknown"]
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (401, "does not accept this key"),
+        (403, "may not do that"),
+        (404, "why (404 some_code)"),
+        (500, "why (500 some_code)"),
+        (503, "too busy"),
+    ],
+)
+def test_one_line_per_failure(status: int, words: str) -> None:
+    error = error_kind(status)(status, code="some_code", detail="why")
+    assert isinstance(error, APIError)
+    assert words in message_of(error)
+    assert "\n" not in message_of(error)
+
+
+def test_an_unreachable_server_says_how_to_start_one() -> None:
+    assert "tallybook serve" in message_of(Unreachable("http://x", "refused"))
+
+
+def test_rates() -> None:
+    pairs = [Pair("input_tokens", "2.50"), Pair("audio_seconds", "0.0001/1")]
+    assert rate_sheet(pairs, 1_000_000) == {
+        "input_tokens": {"per": 1_000_000, "usd": "2.50"},
+        "audio_seconds": {"per": 1, "usd": "0.0001"},
+    }
