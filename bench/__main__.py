@@ -30,9 +30,7 @@ def main() -> None:
     _show("batch ingest, 1 000 events each (bars: ratio >= 0.4, >= 40 000/s)", report["batches"])
     for connections, requests, bar in ((64, 10_000, ">= 0.12"), (256, 20_000, ">= 0.25")):
         report[f"singles_{connections}"] = ingest.singles(requests // scale, connections)
-        _show(
-            f"single events, {connections} connections (bar: ratio {bar})", report[f"singles_{connections}"]
-        )
+        _show(f"single events, {connections} connections (bar: ratio {bar})", report[f"singles_{connections}"])
     report["singles_1"] = ingest.singles(500 // scale, 1)
     _show("single events, one connection (bar: p50 < 10 ms)", report["singles_1"])
     report["weight"] = _weight()

@@ -6,6 +6,7 @@ import shutil
 import statistics
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ def event(index: int, rng: random.Random) -> dict[str, Any]:
     """A realistic chat completion: who, which model, four token counts, a latency."""
     return {
         "id": f"req_{index:012d}",
-        "occurred_at": f"2026-01-{1 + index % 28:02d}T{index // 28 % 24:02d}:{index // 672 % 60:02d}:{index % 60:02d}.{index % 1000:03d}Z",
+        "occurred_at": f"{datetime.fromtimestamp(START + index / 20, UTC):%Y-%m-%dT%H:%M:%S.%f}Z",
         "user_id": f"user_{rng.randrange(500)}",
         "project_id": f"project_{rng.randrange(20)}",
         "provider": "openai",
@@ -93,12 +94,8 @@ def singles(requests_total: int, connections: int, repeats: int = 3) -> dict[str
         _set_prices(port)
         rng = random.Random(1)
         for repeat in range(repeats):
-            events = [
-                json.dumps(event(repeat * requests_total + n, rng)).encode() for n in range(requests_total)
-            ]
-            real = load.run(
-                port, [load.request("/v1/events", server.KEY, body) for body in events], connections
-            )
+            events = [json.dumps(event(repeat * requests_total + n, rng)).encode() for n in range(requests_total)]
+            real = load.run(port, [load.request("/v1/events", server.KEY, body) for body in events], connections)
             assert real.statuses == {200: requests_total}, real.statuses
             idle = [load.request(server.NOOP, server.KEY, events[0])] * max(requests_total, 20_000)
             noop = load.run(port, idle, connections)

@@ -15,6 +15,7 @@ import uvicorn
 from pydantic import SecretStr
 
 from tallybook.http.body import read_body
+from tallybook.server import tune_process
 from tallybook.settings import Settings
 from tallybook.wiring import build
 
@@ -42,11 +43,10 @@ def rss_mib(pid: int) -> float:
     raise RuntimeError("no VmRSS")
 
 
-import gc
-gc.disable()
 def _serve(data_dir: Path, settings: dict[str, Any]) -> None:
     configured = Settings(data_dir=data_dir, admin_key=SecretStr(KEY), port=0, **settings)
     holder: dict[str, Any] = {}
+    tune_process()
 
     async def noop(scope: Any, receive: Any, send: Any) -> None:
         holder["gate"].admit(scope["headers"], "POST", "/v1/events")

@@ -104,7 +104,7 @@ def build(
         [
             ops.router(metrics, lambda: _not_ready(metering)),
             *native.routers(auth, orgs, pricing, usage, cursors),
-            *(mka1.routers(usage) if hasattr(mka1, "routers") else []),
+            *mka1.routers(usage),
         ],
         {
             ingest.PATH: {
@@ -112,7 +112,7 @@ def build(
             },
             **(more_raw_routes or {}),
         },
-        [native.DIALECT, *([mka1.DIALECT] if hasattr(mka1, "DIALECT") else [])],
+        [native.DIALECT, mka1.DIALECT],
         gate,
         metrics,
         raw_documents=ingest.DOCUMENT,
@@ -161,9 +161,7 @@ def _metrics(metering: MeteringService, duck: DuckEngine) -> Metrics:
         "Events waiting for the writer.",
         lambda: metering.writer.queued_weight,
     )
-    metrics.gauge(
-        "tallybook_event_log_bytes", "Event log not yet folded into the file.", lambda: duck.wal_bytes
-    )
+    metrics.gauge("tallybook_event_log_bytes", "Event log not yet folded into the file.", lambda: duck.wal_bytes)
     return metrics
 
 

@@ -129,9 +129,7 @@ class AuthService:
         if self._store.list_bootstrap(org_id):
             return None
         text = self._texts.derive(secrets.token_bytes(SALT_BYTES))
-        await self._writes.once(
-            None, lambda transaction: self._add_bootstrap(transaction, text, org_id).to_record()
-        )
+        await self._writes.once(None, lambda transaction: self._add_bootstrap(transaction, text, org_id).to_record())
         return text
 
     async def _fix_bootstrap(self, text: str, org_id: str) -> None:
@@ -195,9 +193,7 @@ class AuthService:
     def _revoke(self, transaction: Transaction, key: Key, *, actor: str) -> Key:
         if key.revoked_at_us is not None:
             return key
-        return self._change(
-            transaction, replace(key, revoked_at_us=self._clock.now_us()), actor, "key.revoked"
-        )
+        return self._change(transaction, replace(key, revoked_at_us=self._clock.now_us()), actor, "key.revoked")
 
     def _reinstate(self, transaction: Transaction, key: Key) -> Key:
         if key.revoked_at_us is None:
@@ -216,9 +212,7 @@ def _scopes_of(wanted: NewKey) -> frozenset[Scope]:
     scopes = wanted.role.scopes if wanted.scopes is None else wanted.scopes
     if not scopes or not scopes <= wanted.role.scopes:
         allowed = ", ".join(sorted(wanted.role.scopes))
-        raise invalid(
-            "body", "scopes", msg=f"a key of the role {wanted.role} holds one or more of: {allowed}"
-        )
+        raise invalid("body", "scopes", msg=f"a key of the role {wanted.role} holds one or more of: {allowed}")
     return scopes
 
 
@@ -248,9 +242,7 @@ def _key_of(wanted: NewKey, scopes: frozenset[Scope], org_id: str, hint: str, no
 
 def _check_admin_key(text: str, known: Key | None) -> None:
     if len(text) < 16 or not text.isprintable() or text != text.strip():
-        raise invalid(
-            "TALLYBOOK_ADMIN_KEY", msg="must be 16 or more printable characters without blanks around them"
-        )
+        raise invalid("TALLYBOOK_ADMIN_KEY", msg="must be 16 or more printable characters without blanks around them")
     if is_mistyped(text):
         raise invalid("TALLYBOOK_ADMIN_KEY", msg="has the form of a key made by Tallybook but is mistyped")
     if known is not None and not known.bootstrap:

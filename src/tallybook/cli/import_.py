@@ -60,9 +60,7 @@ class Request:
 
 @click.command("import", cls=ImportCommand)
 @click.argument("path", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option(
-    "--format", "format_", type=click.Choice(["csv", "ndjson"]), help="Default: by the file's ending."
-)
+@click.option("--format", "format_", type=click.Choice(["csv", "ndjson"]), help="Default: by the file's ending.")
 @click.option(
     "--map",
     "columns",
@@ -79,12 +77,8 @@ class Request:
     metavar="FIELD=VALUE...",
     help="Give these fields this value in every row.",
 )
-@click.option(
-    "--source", help="Where the events come from, part of their identity. Default: the file's name."
-)
-@click.option(
-    "--timezone", "zone_name", default="UTC", show_default=True, help="Zone of times that name none."
-)
+@click.option("--source", help="Where the events come from, part of their identity. Default: the file's name.")
+@click.option("--timezone", "zone_name", default="UTC", show_default=True, help="Zone of times that name none.")
 @click.option("--batch-size", type=click.IntRange(1, 10_000), default=1000, show_default=True, metavar="ROWS")
 @click.option(
     "--on-error",
@@ -162,9 +156,7 @@ def _format_of(path: Path) -> str:
     try:
         return FORMATS[path.suffix.lower()]
     except KeyError:
-        raise click.UsageError(
-            f"cannot tell the format of {path.name}; give --format csv or ndjson"
-        ) from None
+        raise click.UsageError(f"cannot tell the format of {path.name}; give --format csv or ndjson") from None
 
 
 def _opened(file: BinaryIO, request: Request) -> tuple[Rows, Plan]:
@@ -205,9 +197,7 @@ def _dry_run(request: Request, rows: Rows, plan: Plan, *, as_json: bool) -> None
         raise SystemExit(1)
 
 
-def _import(
-    request: Request, options: Options, file: BinaryIO, rows: Rows, plan: Plan, *, as_json: bool
-) -> None:
+def _import(request: Request, options: Options, file: BinaryIO, rows: Rows, plan: Plan, *, as_json: bool) -> None:
     """Sends the rows not yet acknowledged. Exits with 1 where a row is not stored as it stands."""
     server = find_server(options)
     identity = fingerprint(file, [request.format, request.mapping, server.url, server.key, server.org_id])
@@ -216,9 +206,7 @@ def _import(
     tally, rows_before = progress.tally, progress.tally.read
     if progress.place != START:
         note(f"continuing after row {rows_before:,} ({progress_file.path}; --restart starts over)")
-    skipped = SkippedFiles(
-        request.state_path("skipped"), header=rows.header_raw, sizes=progress.skipped_bytes
-    )
+    skipped = SkippedFiles(request.state_path("skipped"), header=rows.header_raw, sizes=progress.skipped_bytes)
     bar = open_bar(request.path.stat().st_size, bytes_done=progress.place.offset, rows_done=rows_before)
     started = time.monotonic()
     with bar as advance, server.client(retries=RETRIES) as client:

@@ -31,15 +31,9 @@ def keys() -> None:
 @keys.command("create")
 @click.option("--name", required=True, help="What the key is for.")
 @click.option("--role", type=click.Choice(ROLES), default="member", show_default=True)
-@click.option(
-    "--scope", "scopes", type=click.Choice(SCOPES), multiple=True, help="Repeatable. Default: the role's."
-)
-@click.option(
-    "--user", "--user-id", "user_id", metavar="USER", help="User whose usage the key writes and reads."
-)
-@click.option(
-    "--project", "--project-id", "project_id", metavar="PROJECT", help="Project of events sent with it."
-)
+@click.option("--scope", "scopes", type=click.Choice(SCOPES), multiple=True, help="Repeatable. Default: the role's.")
+@click.option("--user", "--user-id", "user_id", metavar="USER", help="User whose usage the key writes and reads.")
+@click.option("--project", "--project-id", "project_id", metavar="PROJECT", help="Project of events sent with it.")
 @click.option("--expires", "--expires-at", "expires_at", metavar="DATE", callback=instant_option)
 @shared_options
 @json_option

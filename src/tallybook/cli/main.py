@@ -52,9 +52,7 @@ def _client_message(error: Exception) -> str | None:
     return message_of(error) if isinstance(error, ClientError) else None
 
 
-@click.group(
-    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
-)
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, message="tallybook %(version)s")
 @shared_options
 @click.pass_context

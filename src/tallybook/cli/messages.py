@@ -19,15 +19,11 @@ def message_of(error: ClientError) -> str:
         case Unreachable():
             return f"cannot reach the server at {error.url} ({error.reason}); {START_HINT}"
         case Unauthenticated():
-            return (
-                f"the server does not accept this key (401: {error.detail}); see --key and TALLYBOOK_API_KEY"
-            )
+            return f"the server does not accept this key (401: {error.detail}); see --key and TALLYBOOK_API_KEY"
         case PermissionDenied():
             return f"this key may not do that (403: {error.detail})"
         case InvalidRequest():
-            return "\n".join(
-                [f"the server refused the input (422: {error.detail})", *map(_fault_line, error.errors)]
-            )
+            return "\n".join([f"the server refused the input (422: {error.detail})", *map(_fault_line, error.errors)])
         case Overloaded():
             return f"the server is too busy ({error.status}: {error.detail}); try again later"
         case APIError():

@@ -54,9 +54,7 @@ class SetCommand(PairsCommand):
 @click.option("--model", required=True, help="Model name, as events spell it.")
 @click.option("--input", "input_usd", metavar="USD", help="The same as --rate input_tokens=USD.")
 @click.option("--output", "output_usd", metavar="USD", help="The same as --rate output_tokens=USD.")
-@click.option(
-    "--rate", "rates", type=PairType(), multiple=True, metavar="UNIT=USD[/PER]...", help="Rate of any unit."
-)
+@click.option("--rate", "rates", type=PairType(), multiple=True, metavar="UNIT=USD[/PER]...", help="Rate of any unit.")
 @click.option(
     "--per",
     type=click.IntRange(min=1),
@@ -73,13 +71,9 @@ class SetCommand(PairsCommand):
     callback=instant_option,
     help="First instant it is valid for.",
 )
-@click.option(
-    "--to", "effective_to", metavar="DATE", callback=instant_option, help="Valid before this instant."
-)
+@click.option("--to", "effective_to", metavar="DATE", callback=instant_option, help="Valid before this instant.")
 @click.option("--provider", help="Only for events of this provider.")
-@click.option(
-    "--match", type=click.Choice(["equals", "prefix", "regex"]), default="equals", show_default=True
-)
+@click.option("--match", type=click.Choice(["equals", "prefix", "regex"]), default="equals", show_default=True)
 @click.option(
     "--mode",
     type=click.Choice(["standard", "batch", "flex", "priority", "fast"]),

@@ -6,7 +6,9 @@ thread; while a flush is in flight new work gathers in the queue and forms the n
 
 import asyncio
 import contextlib
+import math
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -21,6 +23,9 @@ Job = TypeVar("Job")
 Answer = TypeVar("Answer")
 
 log = structlog.get_logger("tallybook.writer")
+
+_BREATH_SECONDS = 0.001
+"""A pause in which no job arrives ends a burst."""
 
 Flush = Callable[[Sequence[Job]], Sequence[Answer | BaseException]]
 
@@ -37,7 +42,8 @@ class GroupWriter(Generic[Job, Answer]):
 
     `flush` commits all of them and returns one answer, or an exception, per job; an exception it raises answers every
     job of that flush. At most `queue_weight_max` may wait: beyond it `submit` raises `Overloaded` and takes nothing.
-    `idle` is called on the writer thread when nothing has been queued for `idle_seconds`.
+    `idle` is called on the writer thread when nothing has been queued for `idle_seconds`. After a flush of several
+    jobs the next one waits while more keep arriving, `gather_seconds` at most; a lone caller never waits.
     """
 
     def __init__(
@@ -49,6 +55,7 @@ class GroupWriter(Generic[Job, Answer]):
         flush_weight_max: int,
         idle: Callable[[], None] = lambda: None,
         idle_seconds: float = 0.2,
+        gather_seconds: float = 0.02,
     ) -> None:
         self._name = name
         self._flush = flush
@@ -56,6 +63,9 @@ class GroupWriter(Generic[Job, Answer]):
         self._flush_weight_max = flush_weight_max
         self._idle = idle
         self._idle_seconds = idle_seconds
+        self._gather_seconds = gather_seconds
+        self._recent_jobs = 0
+        self._awaited_jobs: float = 1
         self._queue: deque[_Waiting[Job, Answer]] = deque()
         self._queued_weight = 0
         self._wake = threading.Condition()
@@ -98,7 +108,8 @@ class GroupWriter(Generic[Job, Answer]):
                 raise Overloaded(f"the {self._name} queue is full")
             self._queue.append(waiting)
             self._queued_weight += waiting.weight
-            self._wake.notify()
+            if len(self._queue) >= self._awaited_jobs:
+                self._wake.notify()
 
     def _run(self) -> None:
         while batch := self._next_batch():
@@ -113,7 +124,20 @@ class GroupWriter(Generic[Job, Answer]):
                 if not notified:
                     rested = True
                     self._rest()
+            self._gather()
             return self._take()
+
+    def _gather(self) -> None:
+        """Lets a burst of jobs arrive whole, so that it takes one commit: waits while more keep coming."""
+        if self._recent_jobs <= 1:
+            return
+        deadline = time.monotonic() + self._gather_seconds
+        arrived = 0
+        self._awaited_jobs = math.inf
+        while arrived < len(self._queue) and time.monotonic() < deadline and not self._closing:
+            arrived = len(self._queue)
+            self._wake.wait(_BREATH_SECONDS)
+        self._awaited_jobs = 1
 
     def _rest(self) -> None:
         """Runs the housekeeping without holding up those who queue."""
@@ -132,6 +156,7 @@ class GroupWriter(Generic[Job, Answer]):
             weight += self._queue[0].weight
             batch.append(self._queue.popleft())
         self._queued_weight -= weight
+        self._recent_jobs = len(batch)
         return batch
 
     def _answers(self, jobs: Sequence[Job]) -> Sequence[Answer | BaseException]:

@@ -1,6 +1,7 @@
 """Identifiers: time-ordered uids, random ids of objects, and domain-separated 128-bit hashes."""
 
 import hashlib
+import random
 import secrets
 import threading
 
@@ -16,16 +17,19 @@ class UidSource:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        # Uids need to differ, not to be secret: asking the operating system each time would cost more than the rest.
+        self._random = random.Random(secrets.randbits(256))
         self._lock = threading.Lock()
         self._last = 0
 
     def take(self, count: int) -> list[bytes]:
         """`count` new uids in rising order, 16 bytes each; those of one call differ by a random step."""
         millis = self._clock.now_us() // 1000
-        step = secrets.randbits(_STEP_BITS) + 1
-        # `rand_a` is random; the 62 bits of `rand_b` are a counter from a random start with room to rise.
-        fresh = (millis << 80) | _VERSION_AND_VARIANT | (secrets.randbits(12) << 64) | secrets.randbits(_COUNTER_BITS)
         with self._lock:
+            # `rand_a` is random; the 62 bits of `rand_b` are a counter from a random start with room to rise.
+            step = self._random.getrandbits(_STEP_BITS) + 1
+            noise = (self._random.getrandbits(12) << 64) | self._random.getrandbits(_COUNTER_BITS)
+            fresh = (millis << 80) | _VERSION_AND_VARIANT | noise
             start = max(fresh, self._last + step)
             self._last = start + step * count
         return [value.to_bytes(16, "big") for value in range(start, start + step * count, step)]

@@ -46,14 +46,8 @@ def bounded(number: Decimal) -> Decimal:
     if not number.is_finite():
         raise NotANumber("must be a finite number")
     exponent = number.as_tuple().exponent
-    if (
-        not isinstance(exponent, int)
-        or abs(exponent) > EXPONENT_MAX
-        or len(number.as_tuple().digits) > DIGITS_MAX
-    ):
-        raise NotANumber(
-            f"must have at most {DIGITS_MAX} digits and an exponent of -{EXPONENT_MAX} to {EXPONENT_MAX}"
-        )
+    if not isinstance(exponent, int) or abs(exponent) > EXPONENT_MAX or len(number.as_tuple().digits) > DIGITS_MAX:
+        raise NotANumber(f"must have at most {DIGITS_MAX} digits and an exponent of -{EXPONENT_MAX} to {EXPONENT_MAX}")
     return number
 
 

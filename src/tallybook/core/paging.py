@@ -43,6 +43,4 @@ class Cursors:
 
     def _mac(self, question: str, payload: bytes) -> bytes:
         text = b"%d:%b%b" % (len(question), question.encode(), payload)
-        return hashlib.blake2b(
-            text, key=self._secret[:64], digest_size=_SEAL_BYTES, person=b"cursor"
-        ).digest()
+        return hashlib.blake2b(text, key=self._secret[:64], digest_size=_SEAL_BYTES, person=b"cursor").digest()

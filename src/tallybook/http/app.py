@@ -76,9 +76,7 @@ def _word_errors(inner: FastAPI, table: Dialects, raw: RawRoutes) -> None:
 
     @inner.exception_handler(RequestValidationError)
     async def unfit(request: Request, error: RequestValidationError) -> Response:
-        return answer(
-            request, InvalidInput([Fault(tuple(fault["loc"]), fault["msg"]) for fault in error.errors()])
-        )
+        return answer(request, InvalidInput([Fault(tuple(fault["loc"]), fault["msg"]) for fault in error.errors()]))
 
     @inner.exception_handler(HTTPException)
     async def unrouted(request: Request, error: HTTPException) -> Response:
@@ -87,9 +85,7 @@ def _word_errors(inner: FastAPI, table: Dialects, raw: RawRoutes) -> None:
             return answer(request, UnknownRoute(f"there is nothing at {path}"))
         if error.status_code == 405:
             offered = (error.headers or {}).get("Allow", "").split(", ")
-            return answer(
-                request, MethodNotAllowed(request.method, sorted({*offered, *raw.get(path, ())} - {""}))
-            )
+            return answer(request, MethodNotAllowed(request.method, sorted({*offered, *raw.get(path, ())} - {""})))
         return answer(request, MalformedInput(str(error.detail)))
 
 

@@ -75,9 +75,7 @@ class Gateway:
         path = scope["path"]
         if "//" in path:
             path = scope["path"] = _folded(path)
-        exchange = _Exchange(
-            send, f"{self._request_prefix}-{next(self._request_count)}", self._cors(scope["headers"])
-        )
+        exchange = _Exchange(send, f"{self._request_prefix}-{next(self._request_count)}", self._cors(scope["headers"]))
         scope["tallybook.request_id"] = exchange.request_id
         try:
             await self._answer(scope, path, receive, exchange)
@@ -88,9 +86,7 @@ class Gateway:
             raise
         except Exception:
             log.exception("request failed", request_id=exchange.request_id, method=scope["method"], path=path)
-            await exchange.reply(
-                self._dialects.render(InternalError("something went wrong; the log says more"), path)
-            )
+            await exchange.reply(self._dialects.render(InternalError("something went wrong; the log says more"), path))
         finally:
             self._account(scope, path, exchange, time.perf_counter() - started)
 

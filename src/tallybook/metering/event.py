@@ -154,7 +154,7 @@ class Stored(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What became of one submission. `stored` is the new event, or the first one of a duplicate."""
+    """What became of one submission. `stored` is the event met by a duplicate or conflict; None for a new one."""
 
     status: Status
     stored: Stored | None

@@ -22,10 +22,14 @@ RESERVED_SOURCE_PREFIX = "tallybook:"
 _LONG_TEXTS = {"description": DESCRIPTION_MAX, "metadata": METADATA_MAX}
 
 
-def faults_of(event: UsageEvent, sender: Sender, now_us: int) -> list[Fault]:
-    """Everything that keeps the event out, each with the field's place inside the event."""
+def faults_of(event: UsageEvent, sender: Sender, now_us: int, *, texts_checked: bool = False) -> list[Fault]:
+    """Everything that keeps the event out, each with the field's place inside the event.
+
+    `texts_checked`: whoever read the event made sure that its texts are within their lengths and hold no control
+    character.
+    """
     faults: list[Fault] = []
-    if not _is_plain(event):
+    if not texts_checked and not _is_plain(event):
         faults.extend(_text_faults(event))
     if event.source.startswith(RESERVED_SOURCE_PREFIX):
         faults.append(Fault(("source",), f"sources that begin with {RESERVED_SOURCE_PREFIX!r} are reserved"))
@@ -34,9 +38,7 @@ def faults_of(event: UsageEvent, sender: Sender, now_us: int) -> list[Fault]:
     if event.occurred_at_us is not None and not EARLIEST_US <= event.occurred_at_us <= now_us + DAY_US:
         latest = instant_text(now_us + DAY_US)
         faults.append(
-            Fault(
-                ("occurred_at",), f"must lie between {instant_text(EARLIEST_US)} and {latest} (a day ahead)"
-            )
+            Fault(("occurred_at",), f"must lie between {instant_text(EARLIEST_US)} and {latest} (a day ahead)")
         )
     if event.cost_pico is not None and not 0 <= event.cost_pico <= COST_PICO_MAX:
         faults.append(Fault(("cost_usd",), f"must be between 0 and {COST_USD_MAX} USD"))

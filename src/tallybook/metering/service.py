@@ -12,7 +12,7 @@ from tallybook.core.group_commit import GroupWriter
 from tallybook.core.ids import UidSource, uid_text
 from tallybook.core.money import COST_PICO_MAX, COST_USD_MAX
 from tallybook.metering.errors import BatchTooLarge
-from tallybook.metering.event import Outcome, Sender, Status, Stored, Submission, UsageEvent
+from tallybook.metering.event import Outcome, Sender, Stored, Submission, UsageEvent
 from tallybook.metering.identity import content_hash, derived_id, identity_of, request_key_of
 from tallybook.metering.normalize import faults_of
 from tallybook.metering.store import EventStore
@@ -67,10 +67,11 @@ class MeteringService:
         *,
         idempotency_key: str | None = None,
         faults: Sequence[Fault] = (),
+        texts_checked: bool = False,
     ) -> list[Submission]:
         """Checks, identifies and rates a batch; nothing is stored yet.
 
-        `faults` were found while reading; an event they concern is None. Raises `InvalidInput` with every fault of
+        `faults` were found while reading; an event they concern is None. For `texts_checked` see `faults_of`. Raises `InvalidInput` with every fault of
         the batch, each under `("events", index, field…)`, or `BatchTooLarge`.
         """
         if len(events) > self._batch_events_max:
@@ -83,15 +84,13 @@ class MeteringService:
                 continue
             if sender.external_user_id is not None and event.external_user_id is None:
                 event = _on_behalf(event, sender.external_user_id)
-            wrong = faults_of(event, sender, now_us)
+            wrong = faults_of(event, sender, now_us, texts_checked=texts_checked)
             if wrong:
                 found.extend(Fault(("events", index, *fault.loc), fault.msg) for fault in wrong)
                 continue
             event_id = event.id
             if event_id is None:
-                event_id = (
-                    derived_id(sender.org_id, idempotency_key, index) if idempotency_key else uid_text(uid)
-                )
+                event_id = derived_id(sender.org_id, idempotency_key, index) if idempotency_key else uid_text(uid)
             occurred_at_us = now_us if event.occurred_at_us is None else event.occurred_at_us
             rating = self._rater.rating(
                 sender.org_id,
@@ -127,7 +126,7 @@ class MeteringService:
             raise InvalidInput(sorted(found, key=_by_place))
         return submissions
 
-    async def store(self, submissions: Sequence[Submission], sender: Sender) -> list[Outcome]:
+    async def store(self, submissions: Sequence[Submission], sender: Sender) -> Sequence[Outcome]:
         """Stores what is new and answers after the commit; what the sender may not read is left out of the answers.
 
         Raises `Overloaded` when the queue is full and `StorageFull`; nothing is stored then.
@@ -135,7 +134,7 @@ class MeteringService:
         if not submissions:
             return []
         outcomes = await self.writer.submit(submissions, weight=len(submissions))
-        return [_as_seen(outcome, sender) for outcome in outcomes]
+        return outcomes if sender.reads_org else [_as_seen(outcome, sender) for outcome in outcomes]
 
     def close(self) -> None:
         """Commits all that was accepted, then closes the store."""
@@ -164,7 +163,7 @@ def _by_place(fault: Fault) -> tuple[int, ...]:
 
 
 def _as_seen(outcome: Outcome, sender: Sender) -> Outcome:
-    if outcome.status is Status.INSERTED or sender.reads_org or outcome.stored is None:
+    if outcome.stored is None:
         return outcome
     return outcome if _may_read(outcome.stored, sender) else Outcome(outcome.status, None)
 

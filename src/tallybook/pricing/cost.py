@@ -83,13 +83,16 @@ def rate(plan: Plan, usage: Usage) -> Rating:
     if min(usage.values(), default=1) <= 0:
         usage = {counter: value for counter, value in usage.items() if value > 0}
     deal = plan.deal(tuple(usage))
-    pools, left = deal_out(deal, usage)
+    pools = _plain_pools(deal, usage)
+    left: Usage = {}
+    if pools is None:
+        pools, left = deal_out(deal, usage)
 
     cost_pico = 0
     lines = []
     numerators, denominator = plan.numerators, plan.denominator
-    for unit in deal.units:
-        amount = pools[unit] * numerators[unit]
+    for unit, pool in pools.items():
+        amount = pool * numerators[unit]
         if denominator != 1:
             amount = divide_half_even(amount, denominator)
         if amount:
@@ -99,9 +102,24 @@ def rate(plan: Plan, usage: Usage) -> Rating:
     if deal.uncovered and (unpriced := unpriced_of(deal, left)):
         return Rating(Pricing.UNPRICED, None, cost_pico, tuple(lines), unpriced, plan.price_id)
     # A cost that rounds to 0 is a price all the same.
-    if cost_pico or any(pools[unit] and numerators[unit] for unit in deal.units):
+    if cost_pico or any(pool and numerators[unit] for unit, pool in pools.items()):
         return Rating(Pricing.PRICED, cost_pico, cost_pico, tuple(lines), (), plan.price_id)
     return Rating(Pricing.FREE, 0, 0, (), (), plan.price_id)
+
+
+def _plain_pools(deal: Deal, usage: Usage) -> dict[str, int] | None:
+    """The pools where they are plain differences, which is nearly always; None where tokens must be dealt out."""
+    if deal.differences is None:
+        return None
+    pools = {}
+    for unit, counter, parts in deal.differences:
+        pool = usage[counter]
+        for part in parts:
+            pool -= usage[part]
+        if pool < 0:
+            return None
+        pools[unit] = pool
+    return pools
 
 
 def _pico_per_stored_unit(unit: str, rate: Rate) -> Fraction:

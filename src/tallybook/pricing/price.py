@@ -30,9 +30,7 @@ class Mode(StrEnum):
     FAST = "fast"
 
 
-_MODES = {"": Mode.STANDARD, "auto": Mode.STANDARD, "default": Mode.STANDARD} | {
-    mode.value: mode for mode in Mode
-}
+_MODES = {"": Mode.STANDARD, "auto": Mode.STANDARD, "default": Mode.STANDARD} | {mode.value: mode for mode in Mode}
 
 
 def mode_of(service_tier: str | None, batch: bool) -> Mode | None:

@@ -68,9 +68,7 @@ class Client:
         self.settings = Settings(self._transport)
         self.prices = Prices(self._transport)
 
-    def ingest(
-        self, events: Sequence[Mapping[str, Any]], *, idempotency_key: str | None = None
-    ) -> IngestResult:
+    def ingest(self, events: Sequence[Mapping[str, Any]], *, idempotency_key: str | None = None) -> IngestResult:
         """Stores events once each; a conflict is reported in its result and does not stop the others.
 
         Fields are those of `POST /v1/events`; a `Decimal` is sent as a number with exactly its digits. Events

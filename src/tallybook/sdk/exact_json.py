@@ -21,9 +21,7 @@ def _written(value: object) -> str:
         case Decimal():
             return _digits(value)
         case Mapping():
-            return (
-                "{" + ",".join(f"{_plain(str(name))}:{_written(item)}" for name, item in value.items()) + "}"
-            )
+            return "{" + ",".join(f"{_plain(str(name))}:{_written(item)}" for name, item in value.items()) + "}"
         case list() | tuple():
             return "[" + ",".join(map(_written, value)) + "]"
         case _:

@@ -60,9 +60,7 @@ class Transport:
         if idempotency_key is not None:
             headers["Idempotency-Key"] = idempotency_key
         try:
-            request = self._http.build_request(
-                method, self._url + path, content=json, params=query, headers=headers
-            )
+            request = self._http.build_request(method, self._url + path, content=json, params=query, headers=headers)
         except httpx.InvalidURL as error:
             raise Unreachable(self._url, str(error)) from None
         return _answer(self._sent(request, self._retries if retries is None else retries))

@@ -44,19 +44,13 @@ class Batch:
     def drop(self, skips: Sequence[Skip]) -> None:
         """Leaves out the rows of `skips`."""
         dropped = {skip.row.number for skip in skips}
-        kept = [
-            (row, event)
-            for row, event in zip(self.rows, self.events, strict=True)
-            if row.number not in dropped
-        ]
+        kept = [(row, event) for row, event in zip(self.rows, self.events, strict=True) if row.number not in dropped]
         self.rows = [row for row, _ in kept]
         self.events = [event for _, event in kept]
         self.skips.extend(skips)
 
 
-def batches(
-    rows: Iterator[Row], plan: Plan, *, size: int, on_error: OnError, start: Place
-) -> Iterator[Batch]:
+def batches(rows: Iterator[Row], plan: Plan, *, size: int, on_error: OnError, start: Place) -> Iterator[Batch]:
     """Rows as events, at most `size` to a batch. With `STOP` a bad row raises `Stopped`."""
     batch = Batch(start)
     for row in rows:

@@ -45,9 +45,7 @@ class SkippedFiles:
             return
         # One entry per row, though several cells of it may be at fault.
         rows = list({skip.row.number: skip.row.raw for skip in skips}.values())
-        reasons: list[Sequence[object]] = [
-            (skip.row.line, skip.column, skip.value, skip.reason) for skip in skips
-        ]
+        reasons: list[Sequence[object]] = [(skip.row.line, skip.column, skip.value, skip.reason) for skip in skips]
         if self._sizes[0] == 0:
             rows = rows if self._header is None else [self._header, *rows]
             reasons.insert(0, _REASONS_HEADER)

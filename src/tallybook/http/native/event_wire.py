@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, cast, get_type_hints
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
@@ -78,11 +78,11 @@ class Reading:
     events: Sequence[UsageEvent | None]
     faults: Sequence[Fault]
     bare: bool
+    texts_checked: bool = False
+    """Whether the texts are known to be within their lengths and without control characters."""
 
 
-_SAME_FIELDS = slice(
-    WireEvent.__struct_fields__.index("user_id"), WireEvent.__struct_fields__.index("metadata")
-)
+_SAME_FIELDS = slice(WireEvent.__struct_fields__.index("user_id"), WireEvent.__struct_fields__.index("metadata"))
 _DEFAULT_KIND = UsageEvent().kind
 _DECODE_ENVELOPE = msgspec.json.Decoder(_Envelope).decode
 _DECODE_EVENT = msgspec.json.Decoder(WireEvent).decode
@@ -115,12 +115,14 @@ def read_events(body: bytes, content_type: str, *, strict: bool) -> Reading:
 
 
 def _read_fast(body: bytes, ndjson: bool) -> Reading:
+    # Lengths are part of the types; and JSON can spell a control character only by a backslash or these bytes.
+    checked = body.isascii() and b"\\" not in body and b"\x7f" not in body
     if ndjson:
-        return Reading([_event(wire) for wire in _DECODE_LINES(body)], (), bare=False)
+        return Reading([_event(wire) for wire in _DECODE_LINES(body)], (), bare=False, texts_checked=checked)
     sent = _DECODE_ENVELOPE(body).events
     if sent is UNSET:
-        return Reading([_event(_DECODE_EVENT(body))], (), bare=True)
-    return Reading([_event(wire) for wire in sent], (), bare=False)
+        return Reading([_event(_DECODE_EVENT(body))], (), bare=True, texts_checked=checked)
+    return Reading([_event(wire) for wire in sent], (), bare=False, texts_checked=checked)
 
 
 def _event(wire: WireEvent) -> UsageEvent:
@@ -162,7 +164,12 @@ def _metadata(raw: Raw) -> str | None:
     return _ENCODE(value).decode()
 
 
+_WHOLE_COUNTERS = frozenset(name for name, counter in COUNTERS.items() if not counter.is_decimal)
+
+
 def _usage(sent: dict[str, int | Decimal | None]) -> Usage:
+    if _WHOLE_COUNTERS.issuperset(sent) and set(map(type, sent.values())) == {int}:
+        return cast(Usage, sent)
     usage = {}
     for name, amount in sent.items():
         counter = COUNTERS.get(name)
@@ -198,9 +205,7 @@ def _read_document(document: Any, strict: bool) -> Reading:
     objects = document["events"]
     if not isinstance(objects, list):
         raise invalid("events", msg="must be a list of events")
-    unknown = [
-        Fault((name,), "is not a field of a batch") for name in document if strict and name != "events"
-    ]
+    unknown = [Fault((name,), "is not a field of a batch") for name in document if strict and name != "events"]
     if unknown:
         raise InvalidInput(unknown)
     return _read_objects(objects, strict, bare=False)
@@ -256,9 +261,7 @@ def _read_object(sent: dict[str, Any], strict: bool) -> tuple[UsageEvent | None,
             except (ValueError, RecursionError) as error:
                 faults.append(Fault((name,), _plain_words(error)))
     if strict and isinstance(sent.get("usage"), dict):
-        faults.extend(
-            Fault(("usage", name), "is not a counter") for name in sent["usage"] if name not in COUNTERS
-        )
+        faults.extend(Fault(("usage", name), "is not a counter") for name in sent["usage"] if name not in COUNTERS)
     if faults:
         return None, faults
     fields.pop("messages", None)

@@ -31,7 +31,7 @@ class Result(msgspec.Struct, omit_defaults=True):
     status: str
     uid: str | msgspec.UnsetType = msgspec.UNSET
     pricing: str | msgspec.UnsetType = msgspec.UNSET
-    cost_usd: str | None | msgspec.UnsetType = msgspec.UNSET
+    cost_usd: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class Receipt(msgspec.Struct):
@@ -85,9 +85,7 @@ DOCUMENT = _document()
 class IngestEndpoint:
     """Reads, checks and stores a batch; answers after the commit."""
 
-    def __init__(
-        self, gate: Gate, metering: MeteringService, metrics: Metrics, *, body_bytes_max: int
-    ) -> None:
+    def __init__(self, gate: Gate, metering: MeteringService, metrics: Metrics, *, body_bytes_max: int) -> None:
         self._gate = gate
         self._metering = metering
         self._metrics = metrics
@@ -133,20 +131,24 @@ class IngestEndpoint:
         reading = read_events(body, content_type, strict=strict)
         sender = sender_of(caller)
         submissions = self._metering.prepare(
-            reading.events, sender, idempotency_key=idempotency_key, faults=reading.faults
+            reading.events,
+            sender,
+            idempotency_key=idempotency_key,
+            faults=reading.faults,
+            texts_checked=reading.texts_checked,
         )
         return submissions, sender, reading.bare
 
     def _receipt(self, submissions: Sequence[Submission], outcomes: Sequence[Outcome]) -> Receipt:
         results = [
-            _result(index, submission.event_id, outcome)
+            _inserted(index, submission) if outcome.status is Status.INSERTED else _met(index, submission, outcome)
             for index, (submission, outcome) in enumerate(zip(submissions, outcomes, strict=True))
         ]
         statuses = [outcome.status for outcome in outcomes]
-        counts = {status: statuses.count(status) for status in Status}
-        for status, count in counts.items():
-            self._metrics.events(status.value, count)
-        return Receipt(counts[Status.INSERTED], counts[Status.DUPLICATE], counts[Status.CONFLICT], results)
+        counts = [statuses.count(status) for status in (Status.INSERTED, Status.DUPLICATE, Status.CONFLICT)]
+        for status, count in zip(("inserted", "duplicate", "conflict"), counts, strict=True):
+            self._metrics.events(status, count)
+        return Receipt(*counts, results)
 
 
 def sender_of(caller: Caller) -> Sender:
@@ -165,20 +167,24 @@ def sender_of(caller: Caller) -> Sender:
     )
 
 
-def _result(index: int, event_id: str, outcome: Outcome) -> Result:
+def _inserted(index: int, submission: Submission) -> Result:
+    rating = submission.rating
+    cost = None if rating.cost_pico is None else usd_text(rating.cost_pico)
+    return Result(index, submission.event_id, "inserted", uid_text(submission.uid), rating.pricing._value_, cost)
+
+
+def _met(index: int, submission: Submission, outcome: Outcome) -> Result:
     stored = outcome.stored
     if stored is None or outcome.status is Status.CONFLICT:
-        return Result(index, event_id, outcome.status.value)
+        return Result(index, submission.event_id, outcome.status.value)
     cost = None if stored.cost_pico is None else usd_text(stored.cost_pico)
-    return Result(index, event_id, outcome.status.value, uid_text(stored.uid), stored.pricing, cost)
+    return Result(index, submission.event_id, outcome.status.value, uid_text(stored.uid), stored.pricing, cost)
 
 
 def _strict(query_string: bytes) -> bool:
     if b"strict" not in query_string:
         return False
-    value = (
-        parse_qs(query_string.decode("latin-1"), keep_blank_values=True).get("strict", ["false"])[-1].lower()
-    )
+    value = parse_qs(query_string.decode("latin-1"), keep_blank_values=True).get("strict", ["false"])[-1].lower()
     if value not in ("true", "1", "false", "0"):
         raise invalid("query", "strict", msg="must be true or false")
     return value in ("true", "1")

@@ -20,9 +20,7 @@ class KeyWanted(BaseModel):
 
     name: ShortText
     role: Role
-    scopes: list[Scope] | None = Field(
-        None, description="Those of the role by default; members may read and ingest."
-    )
+    scopes: list[Scope] | None = Field(None, description="Those of the role by default; members may read and ingest.")
     user_id: ShortText | None = Field(None, description="Whose usage events sent with this key are.")
     project_id: ShortText | None = None
     expires_at: str | None = Field(None, description="RFC 3339; never by default.")

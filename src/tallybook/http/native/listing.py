@@ -14,9 +14,7 @@ def _without_control_characters(text: str) -> str:
     return text
 
 
-ShortText = Annotated[
-    str, StringConstraints(min_length=1, max_length=255), AfterValidator(_without_control_characters)
-]
+ShortText = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(_without_control_characters)]
 """Names and ids as callers choose them."""
 
 

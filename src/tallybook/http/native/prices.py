@@ -34,9 +34,7 @@ def _from_wire_usd(value: object) -> Decimal:
 _INSTANT = (BeforeValidator(_from_wire_instant), WithJsonSchema({"type": "string", "format": "date-time"}))
 Instant = Annotated[int, *_INSTANT]
 InstantOrNever = Annotated[int | None, *_INSTANT]
-Usd = Annotated[
-    Decimal, BeforeValidator(_from_wire_usd), WithJsonSchema({"type": "string", "examples": ["2.5"]})
-]
+Usd = Annotated[Decimal, BeforeValidator(_from_wire_usd), WithJsonSchema({"type": "string", "examples": ["2.5"]})]
 
 
 class RateWanted(BaseModel):

@@ -23,9 +23,7 @@ _SPREAD = {"id", "usage", "cost_pico", "occurred_at_us", "user_id", "api_key_id"
 _EVENT_COLUMNS = tuple((name, name not in _SPREAD) for name in UsageEvent.__struct_fields__)
 
 
-def fact_values(
-    rows: Sequence[Submission], *, revision: int, seq: int, recorded_at_us: int
-) -> dict[str, Values]:
+def fact_values(rows: Sequence[Submission], *, revision: int, seq: int, recorded_at_us: int) -> dict[str, Values]:
     """The columns of `facts` for these rows, by name; columns without any value are left out."""
     columns: dict[str, Values] = {
         "org_id": [row.org_id for row in rows],
@@ -41,9 +39,7 @@ def fact_values(
         "project_id": [row.project_id for row in rows],
     }
     told = zip(*[msgspec.structs.astuple(row.event) for row in rows], strict=True)
-    columns.update(
-        {name: values for (name, is_column), values in zip(_EVENT_COLUMNS, told, strict=True) if is_column}
-    )
+    columns.update({name: values for (name, is_column), values in zip(_EVENT_COLUMNS, told, strict=True) if is_column})
     columns.update(_spread([row.event.usage for row in rows], "{}"))
     columns.update(_spread([dict(row.rating.lines) for row in rows], "cost_{}"))
     columns["pricing"] = [row.rating.pricing._value_ for row in rows]

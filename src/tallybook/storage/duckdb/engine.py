@@ -120,11 +120,7 @@ def _unopened(path: Path, error: duckdb.IOException) -> Exception:
 
 def _migrate(connection: duckdb.DuckDBPyConnection) -> None:
     scripts = sorted(
-        (
-            entry
-            for entry in resources.files(f"{__package__}.migrations").iterdir()
-            if entry.name.endswith(".sql")
-        ),
+        (entry for entry in resources.files(f"{__package__}.migrations").iterdir() if entry.name.endswith(".sql")),
         key=lambda entry: entry.name,
     )
     version = _version(connection)

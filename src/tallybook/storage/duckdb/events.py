@@ -17,6 +17,9 @@ from tallybook.storage.duckdb.engine import DuckEngine
 _INDEXED_KEYS_MAX = 2_000
 
 
+_INSERTED = Outcome(Status.INSERTED, None)
+
+
 class _Known:
     """What the key table holds of an identity, and the first revision behind it."""
 
@@ -30,9 +33,7 @@ class _Known:
 class DuckEventStore:
     """Implements `metering.store.EventStore`. `disk_reserve_bytes`: free space below which nothing is written."""
 
-    def __init__(
-        self, engine: DuckEngine, clock: Clock, *, wal_bytes_max: int, disk_reserve_bytes: int
-    ) -> None:
+    def __init__(self, engine: DuckEngine, clock: Clock, *, wal_bytes_max: int, disk_reserve_bytes: int) -> None:
         self._engine = engine
         self._clock = clock
         self._wal_bytes_max = wal_bytes_max
@@ -46,6 +47,8 @@ class DuckEventStore:
         for submission in submissions:
             firsts.setdefault(submission.identity, submission)
         known = self._insert_new(firsts)
+        if not known and len(firsts) == len(submissions):
+            return [_INSERTED] * len(submissions)
         return [_outcome(submission, firsts, known) for submission in submissions]
 
     def maintain(self) -> None:
@@ -127,9 +130,7 @@ class DuckEventStore:
 def _append(writer: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, Values]) -> None:
     # DuckDB finds `batch` by its name among the caller's variables: registering it would be a catalog change.
     batch, expressions, parameters = batch_of(columns, len(next(iter(columns.values()))))
-    writer.execute(
-        f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(expressions)} FROM batch", parameters
-    )
+    writer.execute(f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(expressions)} FROM batch", parameters)
 
 
 def _request_keys(rows: Sequence[Submission]) -> dict[str, Values]:
@@ -140,20 +141,16 @@ def _request_keys(rows: Sequence[Submission]) -> dict[str, Values]:
     }
 
 
-def _outcome(
-    submission: Submission, firsts: Mapping[bytes, Submission], known: Mapping[bytes, _Known]
-) -> Outcome:
+def _outcome(submission: Submission, firsts: Mapping[bytes, Submission], known: Mapping[bytes, _Known]) -> Outcome:
     earlier = known.get(submission.identity)
     if earlier is not None:
         return _repeated(submission, earlier.content, earlier.stored)
     first = firsts[submission.identity]
     if first is submission:
-        return Outcome(Status.INSERTED, _stored(first))
-    return _repeated(submission, first.content, _stored(first))
-
-
-def _stored(row: Submission) -> Stored:
-    return Stored(row.uid, row.rating.pricing._value_, row.rating.cost_pico, row.user_id, row.api_key_id)
+        return _INSERTED
+    pricing = first.rating.pricing.value
+    stored = Stored(first.uid, pricing, first.rating.cost_pico, first.user_id, first.api_key_id)
+    return _repeated(submission, first.content, stored)
 
 
 def _repeated(submission: Submission, content: bytes, stored: Stored) -> Outcome:

@@ -33,9 +33,7 @@ class SqliteEngine:
         self._local = threading.local()
         self._readers: list[sqlite3.Connection] = []
         self._writer = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._writer.executescript(
-            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
-        )
+        self._writer.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;")
         # What is deleted is overwritten: a purged outcome must not linger in free pages (see decision 0002).
         self._writer.execute("PRAGMA secure_delete=ON")
         _migrate(self._writer)
@@ -61,9 +59,7 @@ class SqliteEngine:
         """This thread's read-only connection; every statement sees the newest commit."""
         reader: sqlite3.Connection | None = getattr(self._local, "reader", None)
         if reader is None:
-            reader = sqlite3.connect(
-                self._read_only_uri, uri=True, isolation_level=None, check_same_thread=False
-            )
+            reader = sqlite3.connect(self._read_only_uri, uri=True, isolation_level=None, check_same_thread=False)
             self._local.reader = reader
             self._readers.append(reader)
         return reader

@@ -9,8 +9,7 @@ from tallybook.storage.sqlite.engine import connection_of
 class SqliteJournal:
     def append(self, transaction: Transaction, entry: JournalEntry, at_us: int) -> None:
         connection_of(transaction).execute(
-            "INSERT INTO journal (at, org_id, actor, action, subject, before, after)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO journal (at, org_id, actor, action, subject, before, after) VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
                 at_us,
                 entry.org_id,

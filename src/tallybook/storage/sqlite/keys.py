@@ -9,9 +9,7 @@ from tallybook.auth.store import Position
 from tallybook.core.unit_of_work import Transaction
 from tallybook.storage.sqlite.engine import SqliteEngine, connection_of
 
-_COLUMNS = (
-    "id, org_id, name, role, scopes, hint, created_at, user_id, project_id, expires_at, revoked_at, bootstrap"
-)
+_COLUMNS = "id, org_id, name, role, scopes, hint, created_at, user_id, project_id, expires_at, revoked_at, bootstrap"
 
 
 class SqliteKeyStore:
@@ -53,9 +51,7 @@ class SqliteKeyStore:
             (*values, text_hash),
         )
 
-    def set_revoked_at(
-        self, transaction: Transaction, org_id: str, key_id: str, revoked_at_us: int | None
-    ) -> None:
+    def set_revoked_at(self, transaction: Transaction, org_id: str, key_id: str, revoked_at_us: int | None) -> None:
         connection_of(transaction).execute(
             "UPDATE keys SET revoked_at = ? WHERE org_id = ? AND id = ?", (revoked_at_us, org_id, key_id)
         )
