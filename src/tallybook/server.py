@@ -109,18 +109,14 @@ class _Server(uvicorn.Server):
 
 
 def _greet(url: str, tallybook: Tallybook, settings: Settings) -> None:
+    key_file = settings.data_dir / "admin.key"
     if tallybook.new_admin_key is not None:
-        key = f"{tallybook.new_admin_key}\n            (cluster admin; kept in {settings.data_dir / 'admin.key'}, shown only now)"
+        key = f"{tallybook.new_admin_key}  (cluster admin; kept in {key_file}, shown only now)"
+    elif settings.admin_key is not None:
+        key = "as set in TALLYBOOK_ADMIN_KEY"
     else:
-        key = (
-            f"see {settings.data_dir / 'admin.key'}" if settings.admin_key is None else "as set in TALLYBOOK_ADMIN_KEY"
-        )
-    lines = [
-        f"Tallybook   {url}",
-        f"API docs    {url}/docs",
-        f"Admin key   {key}",
-        f"Data        {settings.data_dir}",
-    ]
+        key = f"in {key_file}"
+    lines = [f"Tallybook   {url}", f"API docs    {url}/docs", f"Admin key   {key}", f"Data        {settings.data_dir}"]
     print("\n".join(lines), flush=True)
 
 

@@ -83,7 +83,7 @@ def test_a_second_opener_is_refused_with_a_clear_line(tmp_path: Path) -> None:
     holder = (
         "import sys, time\nfrom pathlib import Path\n"
         "from tallybook.storage.duckdb.engine import DuckEngine\n"
-        "DuckEngine(Path(sys.argv[1]), memory='100MB', threads=1)\nprint('held', flush=True)\ntime.sleep(60)"
+        "engine = DuckEngine(Path(sys.argv[1]), memory='100MB', threads=1)\nprint('held', flush=True)\ntime.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", holder, str(path)], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None

@@ -23,8 +23,11 @@ class Cursors:
         self._secret = secret
 
     def seal(self, question: str, position: Sequence[int | str]) -> str:
-        """A cursor for `position` within `question` (any text that names query, filters and caller scope)."""
-        payload = json.dumps(list(position), separators=(",", ":")).encode()
+        """A cursor for `position` within `question` (any text that names query, filters and caller scope).
+
+        A position is a few numbers and short ids: at most some 300 bytes of JSON fit into a cursor.
+        """
+        payload = json.dumps(list(position), separators=(",", ":"), ensure_ascii=False).encode()
         return base64.urlsafe_b64encode(self._mac(question, payload) + payload).decode().rstrip("=")
 
     def open(self, question: str, cursor: str) -> list[int | str]:

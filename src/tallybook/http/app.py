@@ -76,7 +76,8 @@ def _word_errors(inner: FastAPI, table: Dialects, raw: RawRoutes) -> None:
 
     @inner.exception_handler(RequestValidationError)
     async def unfit(request: Request, error: RequestValidationError) -> Response:
-        return answer(request, InvalidInput([Fault(tuple(fault["loc"]), fault["msg"]) for fault in error.errors()]))
+        faults = [Fault(tuple(fault["loc"]), fault["msg"].removeprefix("Value error, ")) for fault in error.errors()]
+        return answer(request, InvalidInput(faults))
 
     @inner.exception_handler(HTTPException)
     async def unrouted(request: Request, error: HTTPException) -> Response:

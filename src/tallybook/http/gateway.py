@@ -104,7 +104,7 @@ class Gateway:
         await self._inner(scope, receive, exchange.send)
 
     async def _checked_json(self, scope: Scope, receive: Receive) -> Receive:
-        """Bodies of framework routes: whole, inflated, and JSON of bearable depth before anything else looks at them."""
+        """The body of a framework route: whole, inflated, and JSON of bearable depth before anything else sees it."""
         body = await read_body(receive, scope["headers"], self._body_bytes_max)
         scope["headers"] = [
             pair for pair in scope["headers"] if pair[0] not in (b"content-encoding", b"content-length")
@@ -128,12 +128,12 @@ class Gateway:
             (b"access-control-allow-origin", origin),
             (b"access-control-allow-headers", _CORS_HEADERS),
             (b"access-control-allow-methods", _CORS_METHODS),
-            (b"access-control-expose-headers", b"x-request-id, retry-after"),
+            (b"access-control-expose-headers", b"x-request-id, x-next-page, retry-after"),
             (b"vary", b"Origin"),
         )
 
     def _account(self, scope: Scope, path: str, exchange: "_Exchange", seconds: float) -> None:
-        route: str = scope.get("tallybook.route") or getattr(scope.get("route"), "path", "unmatched")
+        route = str(scope.get("tallybook.route") or getattr(scope.get("route"), "path", "unmatched"))
         self._metrics.request(scope["method"], route, exchange.status, seconds)
         if self._access_log:
             log.info(

@@ -24,12 +24,12 @@ class Metrics:
             buckets=_SECONDS,
             registry=self._registry,
         )
-        self._events = Counter(
-            "tallybook_events_total",
-            "Events taken, by what became of them.",
-            ["status"],
-            registry=self._registry,
+        events = Counter(
+            "tallybook_events_total", "Events taken, by what became of them.", ["status"], registry=self._registry
         )
+        self._inserted = events.labels("inserted")
+        self._duplicates = events.labels("duplicate")
+        self._conflicts = events.labels("conflict")
         # Looking a labelled child up costs more than counting: each is kept once made.
         self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
@@ -41,9 +41,11 @@ class Metrics:
         children[0].inc()
         children[1].observe(seconds)
 
-    def events(self, status: str, count: int) -> None:
-        if count:
-            self._events.labels(status).inc(count)
+    def events(self, *, inserted: int = 0, duplicates: int = 0, conflicts: int = 0) -> None:
+        self._inserted.inc(inserted)
+        if duplicates or conflicts:
+            self._duplicates.inc(duplicates)
+            self._conflicts.inc(conflicts)
 
     def gauge(self, name: str, text: str, value: Callable[[], float]) -> None:
         """A value read when `/metrics` is asked."""

@@ -71,8 +71,8 @@ class MeteringService:
     ) -> list[Submission]:
         """Checks, identifies and rates a batch; nothing is stored yet.
 
-        `faults` were found while reading; an event they concern is None. For `texts_checked` see `faults_of`. Raises `InvalidInput` with every fault of
-        the batch, each under `("events", index, field…)`, or `BatchTooLarge`.
+        `faults` were found while reading; an event they concern is None. For `texts_checked` see `faults_of`. Raises
+        `InvalidInput` with every fault of the batch, each under `("events", index, field…)`, or `BatchTooLarge`.
         """
         if len(events) > self._batch_events_max:
             raise BatchTooLarge(len(events), self._batch_events_max)

@@ -83,10 +83,8 @@ def rate(plan: Plan, usage: Usage) -> Rating:
     if min(usage.values(), default=1) <= 0:
         usage = {counter: value for counter, value in usage.items() if value > 0}
     deal = plan.deal(tuple(usage))
-    pools = _plain_pools(deal, usage)
-    left: Usage = {}
-    if pools is None:
-        pools, left = deal_out(deal, usage)
+    plain = _plain_pools(deal, usage)
+    pools, left = deal_out(deal, usage) if plain is None else (plain, usage)
 
     cost_pico = 0
     lines = []

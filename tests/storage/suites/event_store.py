@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tallybook.metering.event import Status, UsageEvent
+from tallybook.metering.event import Status, Stored, UsageEvent
 from tallybook.metering.store import EventStore
 from tallybook.pricing.cost import Pricing, Rating
 from tests.admin_rooms import StillClock
@@ -90,11 +90,12 @@ class EventStoreSuite:
         self, store: EventStore, submit: Submitter, read: Read, count: int
     ) -> None:
         events = [told(number, project_id=f"p{number % 3}" if number % 2 else None) for number in range(count)]
-        first = store.append([submit(event) for event in events])
+        submissions = [submit(event) for event in events]
+        first = store.append(submissions)
         again = store.append([submit(event) for event in events])
         assert [outcome.status for outcome in first] == [Status.INSERTED] * count
         assert [outcome.status for outcome in again] == [Status.DUPLICATE] * count
-        assert [outcome.stored for outcome in again] == [outcome.stored for outcome in first]
+        assert [outcome.stored.uid for outcome in again if outcome.stored] == [each.uid for each in submissions]
         facts = read()
         assert sorted(fact["event_id"] for fact in facts) == sorted(f"event-{number}" for number in range(count))
         assert {fact["event_id"]: fact["input_tokens"] for fact in facts} == {
@@ -116,13 +117,11 @@ class EventStoreSuite:
         assert [outcome.status for outcome in outcomes] == [Status.CONFLICT, Status.DUPLICATE]
 
     def test_a_duplicate_tells_the_first_pricing_and_owner(self, store: EventStore, submit: Submitter) -> None:
-        (first,) = store.append([submit(told(1), user_id="ana", api_key_id="key_1")])
+        first = submit(told(1), user_id="ana", api_key_id="key_1")
+        store.append([first])
         later = Rating(Pricing.FREE, 0, 0)
         (again,) = store.append([submit(told(1), user_id="ana", api_key_id="key_2", rating=later)])
-        assert again.stored == first.stored
-        assert again.stored is not None
-        assert (again.stored.pricing, again.stored.cost_pico) == ("priced", 30_000_000)
-        assert again.stored.api_key_id == "key_1"
+        assert again.stored == Stored(first.uid, "priced", 30_000_000, "ana", "key_1")
 
     def test_orgs_and_sources_are_part_of_the_identity(self, store: EventStore, submit: Submitter, read: Read) -> None:
         outcomes = store.append(
@@ -132,10 +131,11 @@ class EventStoreSuite:
         assert len(read()) == 4
 
     def test_within_one_call_the_first_wins(self, store: EventStore, submit: Submitter, read: Read) -> None:
-        outcomes = store.append([submit(told(1)), submit(told(1)), submit(told(1, model="other")), submit(told(2))])
+        first = submit(told(1))
+        outcomes = store.append([first, submit(told(1)), submit(told(1, model="other")), submit(told(2))])
         statuses = [outcome.status for outcome in outcomes]
         assert statuses == [Status.INSERTED, Status.DUPLICATE, Status.CONFLICT, Status.INSERTED]
-        assert outcomes[1].stored == outcomes[0].stored
+        assert outcomes[1].stored == Stored(first.uid, "priced", 30_000_000, None, None)
         assert len(read()) == 2
 
     def test_old_and_new_mixed_are_told_apart(self, store: EventStore, submit: Submitter, read: Read) -> None:

@@ -39,7 +39,7 @@ def test_hashes_keep_parts_and_domains_apart() -> None:
     assert object_id("key") != object_id("key")
 
 
-POSITIONS = st.lists(st.one_of(st.integers(-(2**63), 2**63), st.text(max_size=30)), max_size=5)
+POSITIONS = st.lists(st.one_of(st.integers(-(2**63), 2**63), st.text(max_size=10)), max_size=5)
 
 
 @given(st.text(max_size=50), POSITIONS)

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from tallybook.auth.key import Caller, Scope
+from tallybook.auth.key import Caller
 from tallybook.core.errors import invalid
 from tallybook.core.ids import uid_text
 from tallybook.core.money import usd_text
@@ -113,7 +113,7 @@ class IngestEndpoint:
             submissions, sender, bare = await asyncio.to_thread(self._prepare, *work)
         outcomes = await self._metering.store(submissions, sender)
         if bare and outcomes[0].status is Status.CONFLICT:
-            self._metrics.events("conflict", 1)
+            self._metrics.events(conflicts=1)
             raise EventConflict(submissions[0].event_id, outcomes[0])
         answer = _ENCODE(self._receipt(submissions, outcomes))
         await send(
@@ -145,10 +145,11 @@ class IngestEndpoint:
             for index, (submission, outcome) in enumerate(zip(submissions, outcomes, strict=True))
         ]
         statuses = [outcome.status for outcome in outcomes]
-        counts = [statuses.count(status) for status in (Status.INSERTED, Status.DUPLICATE, Status.CONFLICT)]
-        for status, count in zip(("inserted", "duplicate", "conflict"), counts, strict=True):
-            self._metrics.events(status, count)
-        return Receipt(*counts, results)
+        inserted, duplicates, conflicts = (
+            statuses.count(status) for status in (Status.INSERTED, Status.DUPLICATE, Status.CONFLICT)
+        )
+        self._metrics.events(inserted=inserted, duplicates=duplicates, conflicts=conflicts)
+        return Receipt(inserted, duplicates, conflicts, results)
 
 
 def sender_of(caller: Caller) -> Sender:

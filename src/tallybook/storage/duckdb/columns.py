@@ -56,7 +56,7 @@ def _spread(mappings: Sequence[Mapping[str, int]], column: str) -> dict[str, Val
 
 
 def batch_of(columns: Mapping[str, Values], length: int) -> tuple[na.Array, list[str], list[Any]]:
-    """One Arrow table of the columns that vary, the SELECT expression of every column, and the parameters of the rest."""
+    """An Arrow table of the columns that vary, the SELECT expression of every column, the parameters of the rest."""
     varying: dict[str, CArray] = {}
     expressions: list[str] = []
     parameters: list[Any] = []
