@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from tallybook.auth.key import Caller
+from tallybook.auth.key import Caller, Scope
 from tallybook.core.errors import invalid
 from tallybook.core.ids import uid_text
 from tallybook.core.money import usd_text
