@@ -46,10 +46,19 @@ def object_id(prefix: str) -> str:
     return f"{prefix}_{secrets.token_hex(12)}"
 
 
-def hash128(domain: str, *parts: str) -> bytes:
-    """16 bytes of BLAKE2b over length-prefixed parts, so that ("a-b", "c") and ("a", "b-c") differ.
+class Hasher:
+    """BLAKE2b of `size` bytes under a domain (at most 16 ASCII characters): equal data under another one differs."""
 
-    `domain` (at most 16 ASCII characters) separates uses: the same parts under another domain hash differently.
-    """
-    text = "".join([f"{len(part)}:{part}" for part in parts])
-    return hashlib.blake2b(text.encode(), digest_size=16, person=domain.encode()).digest()
+    def __init__(self, domain: str, size: int = 16) -> None:
+        # Copying a prepared state is cheaper than making one from its parameters.
+        self._fresh = hashlib.blake2b(digest_size=size, person=domain.encode()).copy
+
+    def __call__(self, data: bytes) -> bytes:
+        state = self._fresh()
+        state.update(data)
+        return state.digest()
+
+
+def joined(*parts: str) -> bytes:
+    """The parts, each behind its length, so that ("a-b", "c") and ("a", "b-c") differ."""
+    return "".join([f"{len(part)}:{part}" for part in parts]).encode()

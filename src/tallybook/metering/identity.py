@@ -3,37 +3,37 @@
 Both are part of what is stored for ever. Golden vectors stand in `contracts/native/content_hash.json`.
 """
 
-import hashlib
-
 import msgspec
 
-from tallybook.core.ids import hash128
+from tallybook.core.ids import Hasher, joined
 from tallybook.metering.event import UsageEvent
 
 CONTENT_VERSION = 1
 
+_EVENT, _REQUEST, _DERIVED = Hasher("event"), Hasher("request"), Hasher("derived-id")
+_CONTENT = Hasher("content", size=15)
+_VERSION_BYTE = bytes((CONTENT_VERSION,))
 _ENCODE = msgspec.msgpack.Encoder(order="deterministic").encode
 
 
 def identity_of(org_id: str, source: str, event_id: str) -> bytes:
     """16 bytes that name an event in the whole store: (org, source, id)."""
-    return hash128("event", org_id, source, event_id)
+    return _EVENT(joined(org_id, source, event_id))
 
 
 def request_key_of(org_id: str, request_id: str) -> bytes:
     """16 bytes under which all events of a request are found."""
-    return hash128("request", org_id, request_id)
+    return _REQUEST(joined(org_id, request_id))
 
 
 def derived_id(org_id: str, idempotency_key: str, index: int) -> str:
     """The id of an event sent without one under an `Idempotency-Key`, so that a repeat meets itself."""
-    return hash128("derived-id", org_id, idempotency_key, str(index)).hex()
+    return _DERIVED(joined(org_id, idempotency_key, str(index))).hex()
 
 
 def content_hash(event: UsageEvent) -> bytes:
     """The version byte, then 15 bytes of BLAKE2b over the canonical content."""
-    digest = hashlib.blake2b(canonical(event), digest_size=15, person=b"content").digest()
-    return bytes((CONTENT_VERSION,)) + digest
+    return _VERSION_BYTE + _CONTENT(canonical(event))
 
 
 def canonical(event: UsageEvent) -> bytes:

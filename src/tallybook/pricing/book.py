@@ -13,7 +13,7 @@ from heapq import heappop, heappush
 from tallybook.core.counters import Usage
 from tallybook.pricing.cost import Plan, Rating, given, rate
 from tallybook.pricing.match import Closeness, closeness, name_test, provider_fits, split_provider
-from tallybook.pricing.price import Mode, Price
+from tallybook.pricing.price import Mode, Price, mode_of
 
 _NO_PRICE = Plan(None, {})
 
@@ -45,15 +45,17 @@ class PriceBook:
         *,
         provider: str | None,
         model: str | None,
-        mode: Mode | None,
+        service_tier: str | None,
+        batch: bool,
         at_us: int,
         usage: Usage,
         given_pico: int | None = None,
     ) -> Rating:
-        """What a usage costs at that instant; a given cost stands as it is. No price is for the mode None."""
+        """What a usage costs with the price in force at that instant, as known now; a given cost stands as it is."""
         if given_pico is not None:
             return given(given_pico)
-        if mode is None:
+        mode = mode_of(service_tier, batch)
+        if mode is None:  # a tier that no price can be for
             return rate(_NO_PRICE, usage)
         timeline = self._timeline(self._shelf(org_id), self._shelf(None), provider, model, mode)
         return rate(timeline.plan_at(at_us), usage)

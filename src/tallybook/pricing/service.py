@@ -1,14 +1,12 @@
 """The one way prices are recorded, and the one way usages are rated."""
 
 from tallybook.core.clock import Clock
-from tallybook.core.counters import Usage
 from tallybook.core.errors import Fault, InvalidInput
 from tallybook.core.ids import object_id
 from tallybook.core.unit_of_work import Journal, JournalEntry, Record, Repeat, Transaction, Writes
 from tallybook.pricing.book import PriceBook
-from tallybook.pricing.cost import Rating
 from tallybook.pricing.errors import AlreadySuperseded, PriceExists
-from tallybook.pricing.price import NewPrice, Price, faults_of, mode_of
+from tallybook.pricing.price import NewPrice, Price, faults_of
 from tallybook.pricing.store import Position, PriceStore
 
 
@@ -21,29 +19,7 @@ class PricingService:
         self._journal = journal
         self._clock = clock
         self._book = PriceBook(store.list_in_force)
-
-    def rating(
-        self,
-        org_id: str,
-        *,
-        provider: str | None,
-        model: str | None,
-        service_tier: str | None,
-        batch: bool,
-        at_us: int,
-        usage: Usage,
-        given_pico: int | None,
-    ) -> Rating:
-        """What a usage costs with the price in force when it occurred, as known now."""
-        return self._book.rating(
-            org_id,
-            provider=provider,
-            model=model,
-            mode=mode_of(service_tier, batch),
-            at_us=at_us,
-            usage=usage,
-            given_pico=given_pico,
-        )
+        self.rating = self._book.rating
 
     async def put(self, org_id: str, wanted: NewPrice, *, actor: str, repeat: Repeat | None) -> Price:
         """Records a price of the org; a repeat is answered with the same price. Stored events stay as rated.

@@ -34,10 +34,10 @@ def priced_by(
     org: str = "acme",
     provider: str | None = None,
     model: str | None = "gpt-4o",
-    mode: Mode | None = Mode.STANDARD,
+    tier: str | None = None,
     at_us: int = NOON,
 ) -> str | None:
-    rating = rate(PriceBook(Shelves(*prices).load), org, provider, model, mode, at_us)
+    rating = rate(PriceBook(Shelves(*prices).load), org, provider, model, tier, at_us)
     assert (rating.pricing is Pricing.UNPRICED) == (rating.price_id is None)
     return rating.price_id
 
@@ -47,10 +47,10 @@ def rate(
     org: str = "acme",
     provider: str | None = None,
     model: str | None = "gpt-4o",
-    mode: Mode | None = Mode.STANDARD,
+    tier: str | None = None,
     at_us: int = NOON,
 ) -> Rating:
-    return book.rating(org, provider=provider, model=model, mode=mode, at_us=at_us, usage=MILLION)
+    return book.rating(org, provider=provider, model=model, service_tier=tier, batch=False, at_us=at_us, usage=MILLION)
 
 
 def test_without_any_price_it_is_unpriced() -> None:
@@ -64,7 +64,14 @@ def test_prices_of_other_orgs_do_not_exist() -> None:
 def test_a_given_cost_needs_no_price() -> None:
     book = PriceBook(Shelves(price()).load)
     rating = book.rating(
-        "acme", provider=None, model="gpt-4o", mode=Mode.STANDARD, at_us=NOON, usage=MILLION, given_pico=5
+        "acme",
+        provider=None,
+        model="gpt-4o",
+        service_tier=None,
+        batch=False,
+        at_us=NOON,
+        usage=MILLION,
+        given_pico=5,
     )
     assert rating == Rating(Pricing.GIVEN, 5, 5)
 
@@ -117,10 +124,10 @@ def test_the_closest_price_wins(
 
 def test_a_mode_without_a_price_is_not_rated_as_standard() -> None:
     batch = price(price_id="batch", mode=Mode.BATCH)
-    assert priced_by(EQUALS, batch, mode=Mode.BATCH) == "batch"
-    assert priced_by(EQUALS, batch, mode=Mode.FLEX) is None
+    assert priced_by(EQUALS, batch, tier="batch") == "batch"
+    assert priced_by(EQUALS, batch, tier="flex") is None
     assert priced_by(batch) is None
-    assert priced_by(EQUALS, batch, mode=None) is None
+    assert priced_by(EQUALS, batch, tier="turbo") is None
 
 
 def test_history() -> None:
