@@ -134,9 +134,11 @@ class GroupWriter(Generic[Job, Answer]):
         deadline = time.monotonic() + self._gather_seconds
         arrived = 0
         self._awaited_jobs = math.inf
-        while arrived < len(self._queue) and time.monotonic() < deadline and not self._closing:
+        while arrived < len(self._queue) and self._queued_weight < self._flush_weight_max and not self._closing:
             arrived = len(self._queue)
-            self._wake.wait(_BREATH_SECONDS)
+            self._wake.wait(min(_BREATH_SECONDS, deadline - time.monotonic()))
+            if time.monotonic() >= deadline:
+                break
         self._awaited_jobs = 1
 
     def _rest(self) -> None:

@@ -43,8 +43,11 @@ def faults_of(event: UsageEvent, sender: Sender, now_us: int, *, texts_checked: 
     if event.cost_pico is not None and not 0 <= event.cost_pico <= COST_PICO_MAX:
         faults.append(Fault(("cost_usd",), f"must be between 0 and {COST_USD_MAX} USD"))
     for total, parts in _inclusions(tuple(event.usage)):
-        if sum([event.usage[part] for part in parts]) > event.usage.get(total, 0):
-            faults.append(_exceeding(event.usage, total, parts))
+        amount = 0
+        for part in parts:
+            amount += event.usage[part]
+        if amount > event.usage.get(total, 0):
+            faults.append(_exceeding(event.usage, total, parts, amount))
     if not sender.may_name_others or sender.external_user_id is not None:
         faults.extend(_sender_faults(event, sender))
     return faults
@@ -81,8 +84,8 @@ def _inclusions(counters: tuple[str, ...]) -> list[tuple[str, tuple[str, ...]]]:
     return [(total, parts) for total, parts in groups if parts]
 
 
-def _exceeding(usage: Usage, total: str, parts: tuple[str, ...]) -> Fault:
-    amount, held = sum(usage[part] for part in parts), usage.get(total, 0)
+def _exceeding(usage: Usage, total: str, parts: tuple[str, ...], amount: int) -> Fault:
+    held = usage.get(total, 0)
     return Fault(
         ("usage", total), f"includes its parts, but {' + '.join(sorted(parts))} is {amount} and {total} {held}"
     )

@@ -57,17 +57,15 @@ class PriceBook:
         mode = mode_of(service_tier, batch)
         if mode is None:  # a tier that no price can be for
             return rate(_NO_PRICE, usage)
-        timeline = self._timeline(self._shelf(org_id), self._shelf(None), provider, model, mode)
-        return rate(timeline.plan_at(at_us), usage)
+        shelves = self._shelves
+        own, common = shelves.get(org_id) or self._loaded(org_id), shelves.get(None) or self._loaded(None)
+        return rate(self._timeline(own, common, provider, model, mode).plan_at(at_us), usage)
 
     def drop(self, owner: str | None) -> None:
         """Forgets the prices of that owner. To be called after the commit that changed them."""
         # Waits for a load in progress, which may have begun before the commit.
         with self._loading:
             self._shelves.pop(owner, None)
-
-    def _shelf(self, owner: str | None) -> "_Shelf":
-        return self._shelves.get(owner) or self._loaded(owner)
 
     def _loaded(self, owner: str | None) -> "_Shelf":
         with self._loading:

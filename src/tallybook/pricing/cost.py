@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from enum import Enum
 from fractions import Fraction
 from math import lcm
-from typing import NamedTuple
+
+import msgspec
 
 from tallybook.core.counters import COUNTERS, Usage
 from tallybook.core.money import PICO_PER_USD, divide_half_even
@@ -25,7 +26,7 @@ class Pricing(Enum):
     UNPRICED = "unpriced"
 
 
-class Rating(NamedTuple):
+class Rating(msgspec.Struct, frozen=True, gc=False):
     """What an event costs and why. Amounts are picodollars.
 
     `cost_pico` is None exactly when unpriced. `known_cost_pico` is the exact sum of `lines` (unit, amount),
@@ -83,41 +84,43 @@ def rate(plan: Plan, usage: Usage) -> Rating:
     if min(usage.values(), default=1) <= 0:
         usage = {counter: value for counter, value in usage.items() if value > 0}
     deal = plan.deal(tuple(usage))
-    plain = _plain_pools(deal, usage)
-    pools, left = deal_out(deal, usage) if plain is None else (plain, usage)
+    return _rated_plainly(plan, deal, usage) or _rated_by_pools(plan, deal, usage)
 
+
+def _rated_plainly(plan: Plan, deal: Deal, usage: Usage) -> Rating | None:
+    """In one pass, where every pool is a plain difference and something is charged, which is nearly always."""
+    if deal.differences is None:
+        return None
     cost_pico = 0
     lines = []
     numerators, denominator = plan.numerators, plan.denominator
-    for unit, pool in pools.items():
-        amount = pool * numerators[unit]
-        if denominator != 1:
-            amount = divide_half_even(amount, denominator)
-        if amount:
-            cost_pico += amount
-            lines.append((unit, amount))
-
-    if deal.uncovered and (unpriced := unpriced_of(deal, left)):
-        return Rating(Pricing.UNPRICED, None, cost_pico, tuple(lines), unpriced, plan.price_id)
-    # A cost that rounds to 0 is a price all the same.
-    if cost_pico or any(pool and numerators[unit] for unit, pool in pools.items()):
-        return Rating(Pricing.PRICED, cost_pico, cost_pico, tuple(lines), (), plan.price_id)
-    return Rating(Pricing.FREE, 0, 0, (), (), plan.price_id)
-
-
-def _plain_pools(deal: Deal, usage: Usage) -> dict[str, int] | None:
-    """The pools where they are plain differences, which is nearly always; None where tokens must be dealt out."""
-    if deal.differences is None:
-        return None
-    pools = {}
     for unit, counter, parts in deal.differences:
         pool = usage[counter]
         for part in parts:
             pool -= usage[part]
         if pool < 0:
             return None
-        pools[unit] = pool
-    return pools
+        amount = pool * numerators[unit]
+        if denominator != 1:
+            amount = divide_half_even(amount, denominator)
+        if amount:
+            cost_pico += amount
+            lines.append((unit, amount))
+    return Rating(Pricing.PRICED, cost_pico, cost_pico, tuple(lines), (), plan.price_id) if cost_pico else None
+
+
+def _rated_by_pools(plan: Plan, deal: Deal, usage: Usage) -> Rating:
+    pools, left = deal_out(deal, usage)
+    charged = [(unit, pools[unit] * plan.numerators[unit]) for unit in deal.units]
+    amounts = [(unit, divide_half_even(amount, plan.denominator)) for unit, amount in charged]
+    lines = tuple((unit, amount) for unit, amount in amounts if amount)
+    cost_pico = sum(amount for _, amount in lines)
+    if unpriced := unpriced_of(deal, left):
+        return Rating(Pricing.UNPRICED, None, cost_pico, lines, unpriced, plan.price_id)
+    # A cost that rounds to 0 is a price all the same.
+    if any(amount for _, amount in charged):
+        return Rating(Pricing.PRICED, cost_pico, cost_pico, lines, (), plan.price_id)
+    return Rating(Pricing.FREE, 0, 0, (), (), plan.price_id)
 
 
 def _pico_per_stored_unit(unit: str, rate: Rate) -> Fraction:

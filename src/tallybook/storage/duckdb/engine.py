@@ -1,23 +1,27 @@
-"""The DuckDB file: one connection for the writer, a cursor per reader thread, numbered forward migrations.
+"""The DuckDB file: one connection for the writer, cursors lent to readers, numbered forward migrations.
 
 DuckDB allows one process per file; a second one is refused by the engine with the owner's process id.
 """
 
 import re
+import shutil
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from tallybook.core.errors import StorageFull
+from tallybook.core.errors import Overloaded, StorageFull
 
 # Automatic checkpoints run inside the commit that crosses the threshold and stall it for seconds; this is only the
 # safety net below the checkpoints that the writer makes in quiet moments.
 _CHECKPOINT_THRESHOLD = "1GB"
+
+_CHECKPOINT_ROOM = 2
+"""Free space that a checkpoint is given, as a multiple of the log: it writes before it frees."""
 
 
 class NewerDatabase(RuntimeError):
@@ -33,7 +37,11 @@ class HeldDatabase(RuntimeError):
 
 
 class DuckEngine:
-    """Opens and migrates `path`. After a full disk it reopens the file by itself: readers and writer go on."""
+    """Opens and migrates `path`. One thread writes; cursors are lent to readers, one per concurrent read.
+
+    An error that invalidates the whole instance, as a checkpoint on a full disk does, makes the engine reopen the
+    file by itself: readers and writer go on. What was committed is safe in the file and its log.
+    """
 
     def __init__(self, path: Path, *, memory: str, threads: int) -> None:
         self.path = path
@@ -43,9 +51,14 @@ class DuckEngine:
             "checkpoint_threshold": _CHECKPOINT_THRESHOLD,
             "temp_directory": str(path.with_suffix(".tmp")),
         }
-        self._local = threading.local()
-        self._generation = 0
-        self.writer = self._open()
+        self._writing = threading.RLock()
+        """Held while the connection of the writer is used or replaced."""
+        self._readers = threading.Condition()
+        self._idle: list[duckdb.DuckDBPyConnection] = []
+        self._lent: list[duckdb.DuckDBPyConnection] = []
+        self._connection: duckdb.DuckDBPyConnection | None = self._open()
+        self.openings = 1
+        """How often the file was opened: what was remembered from before the last time must be read again."""
 
     @property
     def wal_bytes(self) -> int:
@@ -55,39 +68,94 @@ class DuckEngine:
         except FileNotFoundError:
             return 0
 
-    def reader(self) -> duckdb.DuckDBPyConnection:
-        """This thread's own cursor on the newest commits."""
-        if getattr(self._local, "generation", None) != self._generation:
-            self._local.cursor = self.writer.cursor()
-            self._local.generation = self._generation
-        cursor: duckdb.DuckDBPyConnection = self._local.cursor
-        return cursor
+    @contextmanager
+    def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor on the newest commits, for this thread alone. Raises `Overloaded` while the file is reopened."""
+        cursor = self._lend()
+        try:
+            yield cursor
+        except (duckdb.FatalException, duckdb.ConnectionException, duckdb.InterruptException) as error:
+            self._take_back(cursor)
+            self.revive()
+            raise Overloaded("the event store was reopened") from error
+        except duckdb.IOException as error:
+            self._take_back(cursor)
+            raise _translated(error) from error
+        except BaseException:
+            self._take_back(cursor)
+            raise
+        self._take_back(cursor)
 
     @contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A write transaction: committed durably at the end, rolled back on any error. Raises `StorageFull`."""
-        try:
-            self.writer.execute("BEGIN")
-            yield self.writer
-            self.writer.execute("COMMIT")
-        except duckdb.ConstraintException:
-            self.writer.execute("ROLLBACK")
-            raise
-        except (duckdb.IOException, duckdb.FatalException, duckdb.TransactionException) as error:
-            self._reopen()
-            if _is_full(error):
-                raise StorageFull from error
-            raise
-        except BaseException:
-            self.writer.execute("ROLLBACK")
-            raise
+        with self._writing:
+            self.revive()
+            writer = self._writer()
+            try:
+                writer.execute("BEGIN")
+                yield writer
+                writer.execute("COMMIT")
+            except BaseException as error:
+                _roll_back(writer)
+                self.revive()
+                raise _translated(error) from error
 
     def checkpoint(self) -> None:
-        """Folds the log into the file. Only between transactions of the writer."""
-        self.writer.execute("CHECKPOINT")
+        """Folds the log into the file, if the disk has room for it. Only between transactions of the writer."""
+        with self._writing:
+            # One that fails for want of space does no harm to the data but takes the instance down.
+            if self.wal_bytes == 0 or shutil.disk_usage(self.path.parent).free < _CHECKPOINT_ROOM * self.wal_bytes:
+                return
+            try:
+                self._writer().execute("CHECKPOINT")
+            except duckdb.Error as error:
+                self.revive()
+                raise _translated(error) from error
+
+    def revive(self) -> None:
+        """Reopens the file if an error has invalidated the instance. Waits for the transaction under way."""
+        with self._writing:
+            if self._connection is not None and _is_alive(self._connection):
+                return
+            self._retire()
+            self._connection = self._open()
+            self.openings += 1
 
     def close(self) -> None:
-        self.writer.close()
+        """Interrupts what is still read and closes the file."""
+        with self._writing:
+            self._retire()
+
+    def _writer(self) -> duckdb.DuckDBPyConnection:
+        if self._connection is None:
+            raise Overloaded("the event store is closed")
+        return self._connection
+
+    def _lend(self) -> duckdb.DuckDBPyConnection:
+        with self._readers:
+            cursor = self._idle.pop() if self._idle else self._writer().cursor()
+            self._lent.append(cursor)
+            return cursor
+
+    def _take_back(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        with self._readers:
+            self._lent.remove(cursor)
+            self._idle.append(cursor)
+            self._readers.notify_all()
+
+    def _retire(self) -> None:
+        """Closes every connection: while one is left, the instance behind it stays as it is and keeps the file."""
+        with self._readers:
+            connection, self._connection = self._connection, None
+            for cursor in self._lent:
+                cursor.interrupt()
+            self._readers.wait_for(lambda: not self._lent)
+            for cursor in self._idle:
+                cursor.close()
+            self._idle.clear()
+        if connection is not None:
+            connection.close()
 
     def _open(self) -> duckdb.DuckDBPyConnection:
         try:
@@ -99,11 +167,23 @@ class DuckEngine:
         _migrate(connection)
         return connection
 
-    def _reopen(self) -> None:
-        """A failed write of the log invalidates the whole instance; what was committed is safe in the file."""
-        self.writer.close()
-        self.writer = self._open()
-        self._generation += 1
+
+def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
+    # A failed commit has ended the transaction already; an invalidated instance is reopened by the caller.
+    with suppress(duckdb.Error):
+        connection.execute("ROLLBACK")
+
+
+def _is_alive(connection: duckdb.DuckDBPyConnection) -> bool:
+    try:
+        connection.execute("SELECT 1").fetchone()
+    except duckdb.Error:
+        return False
+    return True
+
+
+def _translated(error: BaseException) -> BaseException:
+    return StorageFull() if isinstance(error, duckdb.Error) and _is_full(error) else error
 
 
 def _is_full(error: duckdb.Error) -> bool:
