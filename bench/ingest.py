@@ -168,7 +168,8 @@ def _reference(rows: Path, types: dict[str, dict[str, str]], folder: Path, *, wi
                 [str(rows / f"{table}.ndjson")],
             )
     seconds = time.perf_counter() - started
-    row = store.writer.execute("SELECT count(*) FROM facts").fetchone()
+    with store.reading() as reader:
+        row = reader.execute("SELECT count(*) FROM facts").fetchone()
     store.close()
     assert row is not None
     return float(row[0] / seconds)

@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping
+from types import FrameType
 from typing import Any
 
 import structlog
@@ -18,6 +19,8 @@ from tallybook.storage.duckdb import engine as duckdb_engine
 from tallybook.storage.private_file import write_private
 from tallybook.storage.sqlite import engine as sqlite_engine
 from tallybook.wiring import Tallybook, build
+
+log = structlog.get_logger("tallybook.server")
 
 
 class CannotStart(Exception):
@@ -47,6 +50,7 @@ def run(given: Mapping[str, Any]) -> None:
     try:
         server.run()
     finally:
+        gc.unfreeze()  # else the interpreter cannot tidy up at its end, and extension modules complain of leaks
         tallybook.close()
     if not server.started:
         raise CannotStart(f"cannot listen on {settings.host}:{settings.port}")
@@ -94,14 +98,26 @@ class _Server(uvicorn.Server):
             )
         )
 
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Ends the serving only: uvicorn would repeat the signal afterwards, before the files are closed."""
+        super().handle_exit(sig, frame)
+        self._captured_signals.clear()
+
     async def startup(self, sockets: Any = None) -> None:
         await super().startup(sockets)
         if not self.started:
             return
         host, port = self.servers[0].sockets[0].getsockname()[:2]
         url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        write_private(self._address_file, json.dumps({"url": url, "pid": os.getpid()}))
+        self._tell_commands(url)
         _greet(url, self._tallybook, self._settings)
+
+    def _tell_commands(self, url: str) -> None:
+        try:
+            write_private(self._address_file, json.dumps({"url": url, "pid": os.getpid()}))
+        except OSError as error:  # on a full disk there is still much to read
+            self._address_file.unlink(missing_ok=True)
+            log.warning("commands must be told where the server is", url=url, reason=str(error))
 
     async def shutdown(self, sockets: Any = None) -> None:
         await super().shutdown(sockets)

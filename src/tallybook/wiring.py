@@ -89,8 +89,10 @@ def build(
     new_admin_key = asyncio.run(_first_start(orgs, auth, settings))
 
     def close() -> None:
-        metering.close()
-        sqlite.close()
+        try:
+            metering.close()
+        finally:
+            sqlite.close()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

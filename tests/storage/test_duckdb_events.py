@@ -40,9 +40,10 @@ class TestDuckEventStore(EventStoreSuite):
     @pytest.fixture
     def read(self, engines: list[DuckEngine]) -> Callable[[], list[Mapping[str, Any]]]:
         def facts() -> list[Mapping[str, Any]]:
-            cursor = engines[-1].reader().execute("SELECT * FROM facts ORDER BY seq, uid")
-            names = [column[0] for column in cursor.description]
-            rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+            with engines[-1].reading() as reader:
+                cursor = reader.execute("SELECT * FROM facts ORDER BY seq, uid")
+                names = [column[0] for column in cursor.description]
+                rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
             return [{**row, "uid": row["uid"].bytes} for row in rows]
 
         return facts
@@ -57,9 +58,9 @@ def test_readers_never_see_a_half_commit(tmp_path: Path) -> None:
     done = threading.Event()
 
     def count() -> None:
-        reader = engine.reader()
         while not done.is_set():
-            row = reader.execute("SELECT (SELECT count(*) FROM facts), (SELECT count(*) FROM keys)").fetchone()
+            with engine.reading() as reader:
+                row = reader.execute("SELECT (SELECT count(*) FROM facts), (SELECT count(*) FROM keys)").fetchone()
             assert row is not None
             if row[0] % 50 or row[0] != row[1]:
                 wrong.append((row[0], row[1]))

@@ -37,7 +37,7 @@ def prices() -> None:
 @shared_options
 @json_option
 def list_prices(options: Options, as_json: bool) -> None:
-    """List the prices that apply to the org, past and future ones too."""
+    """List the org's own prices, past and future ones too."""
     with open_client(options) as client:
         rows = list(client.prices.all())
     if as_json:

@@ -6,12 +6,13 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from tallybook import __version__
 from tallybook.core.errors import Fault, InvalidInput, MalformedInput, TallybookError
-from tallybook.http.access import Gate
-from tallybook.http.dialect import Dialect, MethodNotAllowed, UnknownRoute
+from tallybook.http.access import ACCESS, Gate
+from tallybook.http.dialect import Dialect, InternalError, MethodNotAllowed, UnknownRoute
 from tallybook.http.gateway import App, Dialects, Gateway
 from tallybook.http.metrics import Metrics
 
@@ -47,13 +48,13 @@ def create_app(
         lifespan=lifespan,
         redoc_url=None,
         redirect_slashes=False,
-        strict_content_type=False,
+        generate_unique_id_function=_operation_id,
     )
     inner.state.gate = gate
     for routes in routers:
         inner.include_router(routes)
     _word_errors(inner, table, raw)
-    _document_raw_routes(inner, raw_documents)
+    _document(inner, raw_documents, table, dialects)
     return Gateway(
         inner,
         raw,
@@ -74,6 +75,11 @@ def _word_errors(inner: FastAPI, table: Dialects, raw: RawRoutes) -> None:
     async def ours(request: Request, error: TallybookError) -> Response:
         return answer(request, error)
 
+    @inner.exception_handler(Exception)
+    async def unexpected(request: Request, error: Exception) -> Response:
+        # The framework raises it again behind this answer, and the gateway logs it.
+        return answer(request, InternalError("something went wrong; the log says more"))
+
     @inner.exception_handler(RequestValidationError)
     async def unfit(request: Request, error: RequestValidationError) -> Response:
         faults = [Fault(tuple(fault["loc"]), fault["msg"].removeprefix("Value error, ")) for fault in error.errors()]
@@ -90,20 +96,48 @@ def _word_errors(inner: FastAPI, table: Dialects, raw: RawRoutes) -> None:
         return answer(request, MalformedInput(str(error.detail)))
 
 
-def _document_raw_routes(inner: FastAPI, documents: Mapping[str, Any]) -> None:
+def _operation_id(route: APIRoute) -> str:
+    return route.name
+
+
+def _document(inner: FastAPI, raw: Mapping[str, Any], table: Dialects, dialects: Sequence[Dialect]) -> None:
+    """Completes the framework's document: raw routes, how to authenticate, and how each dialect words its errors."""
     framework_document = inner.openapi
 
     def document() -> dict[str, Any]:
         if inner.openapi_schema is None:
-            schema = framework_document()
-            for path, operations in documents["paths"].items():
-                schema["paths"].setdefault(path, {}).update(operations)
-            schema.setdefault("components", {}).setdefault("schemas", {}).update(documents["schemas"])
-            schema["components"]["securitySchemes"] = {
+            whole = framework_document()
+            for path, operations in raw["paths"].items():
+                whole["paths"].setdefault(path, {}).update(operations)
+            schemas = whole.setdefault("components", {}).setdefault("schemas", {})
+            schemas.update(raw["schemas"])
+            # What the framework would answer; ours is the problem of the dialect.
+            schemas.pop("HTTPValidationError", None)
+            schemas.pop("ValidationError", None)
+            schemas.update({_error_name(dialect): dialect.error_schema for dialect in dialects})
+            for path, operations in whole["paths"].items():
+                for method, operation in operations.items():
+                    _document_refusals(operation, table.at(path), public=ACCESS[method.upper(), path].public)
+            whole["components"]["securitySchemes"] = {
                 "bearer": {"type": "http", "scheme": "bearer"},
                 "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
             }
-            schema["security"] = [{"bearer": []}, {"key": []}]
+            whole["security"] = [{"bearer": []}, {"key": []}]
         return inner.openapi_schema or {}
 
     inner.openapi = document  # type: ignore[method-assign]
+
+
+def _document_refusals(operation: dict[str, Any], dialect: Dialect, *, public: bool) -> None:
+    operation["responses"].pop("422", None)
+    schema = {"$ref": f"#/components/schemas/{_error_name(dialect)}"}
+    operation["responses"]["default"] = {
+        "description": "A refusal or failure",
+        "content": {dialect.error_type: {"schema": schema}},
+    }
+    if public:
+        operation["security"] = []
+
+
+def _error_name(dialect: Dialect) -> str:
+    return f"{dialect.name.title()}Error"

@@ -6,6 +6,7 @@ path it claims, also where no route matched.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from tallybook.core.errors import NotFound, TallybookError
 
@@ -40,8 +41,13 @@ class Rendered:
 
 @dataclass(frozen=True)
 class Dialect:
-    """`render(error, path)` words any error for a caller of `path`. The longest matching prefix decides the dialect."""
+    """`render(error, path)` words any error for a caller of `path`. The longest matching prefix decides the dialect.
+
+    `error_type` and `error_schema` describe such a body in the OpenAPI document.
+    """
 
     name: str
     prefixes: tuple[str, ...]
     render: Callable[[TallybookError, str], Rendered]
+    error_type: str = "application/json"
+    error_schema: Mapping[str, Any] = field(default_factory=dict)

@@ -24,6 +24,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _CORS_HEADERS = b"authorization, content-type, idempotency-key, x-api-key, x-on-behalf-of, x-org-id"
+_REPLACED_HEADERS = (b"content-type", b"content-encoding", b"content-length")
 _CORS_METHODS = b"GET, POST, PUT, PATCH, DELETE"
 
 log = structlog.get_logger("tallybook.http")
@@ -77,12 +78,16 @@ class Gateway:
             path = scope["path"] = _folded(path)
         exchange = _Exchange(send, f"{self._request_prefix}-{next(self._request_count)}", self._cors(scope["headers"]))
         scope["tallybook.request_id"] = exchange.request_id
+        if scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}  # the server below knows, and leaves the body out
         try:
             await self._answer(scope, path, receive, exchange)
         except TallybookError as error:
             await exchange.reply(self._dialects.render(error, path))
-        except (Disconnected, asyncio.CancelledError):
+        except Disconnected:
             exchange.status = 499  # the caller left
+        except asyncio.CancelledError:
+            exchange.status = 499
             raise
         except Exception:
             log.exception("request failed", request_id=exchange.request_id, method=scope["method"], path=path)
@@ -99,16 +104,16 @@ class Gateway:
             scope["tallybook.route"] = path
             await methods[scope["method"]](scope, receive, exchange.send)
             return
-        if scope["method"] in ("POST", "PUT", "PATCH"):
+        if scope["method"] != "GET":
             receive = await self._checked_json(scope, receive)
         await self._inner(scope, receive, exchange.send)
 
     async def _checked_json(self, scope: Scope, receive: Receive) -> Receive:
         """The body of a framework route: whole, inflated, and JSON of bearable depth before anything else sees it."""
         body = await read_body(receive, scope["headers"], self._body_bytes_max)
-        scope["headers"] = [
-            pair for pair in scope["headers"] if pair[0] not in (b"content-encoding", b"content-length")
-        ]
+        # Whatever it called itself (curl says it is a form), it is JSON or refused.
+        kept = [pair for pair in scope["headers"] if pair[0] not in _REPLACED_HEADERS]
+        scope["headers"] = [*kept, (b"content-type", b"application/json")]
         try:
             if body:
                 msgspec.json.decode(body)
@@ -123,7 +128,7 @@ class Gateway:
             return ()
         origin = header(headers, b"origin").encode("latin-1")
         if origin not in self._cors_origins:
-            return ()
+            return ((b"vary", b"Origin"),)
         return (
             (b"access-control-allow-origin", origin),
             (b"access-control-allow-headers", _CORS_HEADERS),
@@ -165,9 +170,12 @@ class _Exchange:
         """Sends a complete answer, unless one has begun already."""
         if self.status:
             return
-        headers = [
+        about_body = [
             (b"content-type", rendered.media_type.encode()),
             (b"content-length", str(len(rendered.body)).encode()),
+        ]
+        headers = [
+            *(about_body if rendered.body else ()),
             *((name.lower().encode(), value.encode("latin-1")) for name, value in rendered.headers.items()),
         ]
         await self.send({"type": "http.response.start", "status": rendered.status, "headers": headers})

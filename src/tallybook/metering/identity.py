@@ -15,6 +15,8 @@ _CONTENT = Hasher("content", size=15)
 _VERSION_BYTE = bytes((CONTENT_VERSION,))
 _ENCODE = msgspec.msgpack.Encoder(order="deterministic").encode
 
+_DEFAULT_KIND = UsageEvent().kind
+
 
 def identity_of(org_id: str, source: str, event_id: str) -> bytes:
     """16 bytes that name an event in the whole store: (org, source, id)."""
@@ -40,9 +42,11 @@ def canonical(event: UsageEvent) -> bytes:
     """The event's content as MessagePack: a map of field number (as text) to value, in the order of `FIELD_NUMBERS`.
 
     A field equal to its default is absent; so is the counter `requests` at 1. Every string and map is prefixed by its
-    length and every integer takes its shortest form, so equal contents have equal bytes and others do not. `usage` is
-    a map of counter names, sorted.
+    length and every integer takes its shortest form, so equal contents have equal bytes and others do not; only the
+    outer map always has the 16-bit form of its length. `usage` is a map of counter names, sorted.
     """
+    if event.kind == _DEFAULT_KIND and event.kind is not _DEFAULT_KIND:
+        event = msgspec.structs.replace(event, kind=_DEFAULT_KIND)  # the encoder knows a default by identity
     if event.usage.get("requests") == 1:
         usage = {name: amount for name, amount in event.usage.items() if name != "requests"}
         event = msgspec.structs.replace(event, usage=usage)

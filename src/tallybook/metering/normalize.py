@@ -69,7 +69,7 @@ def _text_faults(event: UsageEvent) -> Iterable[Fault]:
         bound = _LONG_TEXTS.get(name, TEXT_MAX)
         if len(value) > bound:
             yield Fault((name,), f"must have at most {bound} characters")
-        if name != "description" and any(map(_is_control, value)):
+        if name not in _LONG_TEXTS and any(map(_is_control, value)):
             yield Fault((name,), "must not contain control characters")
 
 

@@ -206,7 +206,7 @@ class Prices(_Resource):
         )
 
     def all(self) -> Iterator[Record]:
-        """Every price that applies to the org, past and future ones too."""
+        """Every price of the org's own, past and future ones too."""
         return self._pages("/v1/prices")
 
 

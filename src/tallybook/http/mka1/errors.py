@@ -83,7 +83,23 @@ def _headers(error: TallybookError) -> dict[str, str]:
     if isinstance(error, Overloaded):
         # The published client takes 0 for no answer at all.
         return {"Retry-After": str(max(1, error.retry_after_seconds))}
+    if isinstance(error, Unauthenticated):
+        return {"WWW-Authenticate": "Bearer"}
     return {"Allow": ", ".join(error.allowed)} if isinstance(error, MethodNotAllowed) else {}
 
 
-DIALECT = Dialect("mka1", PREFIXES, render)
+_ERROR_SCHEMA: Mapping[str, Any] = {
+    "type": "object",
+    "description": "`error` alone for 401 and 429; `detail` in the sandbox service; else the others.",
+    "properties": {
+        "error": {"type": "string"},
+        "detail": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "object"}}]},
+        "defined": {"type": "boolean"},
+        "code": {"type": "string"},
+        "status": {"type": "integer"},
+        "message": {"type": "string"},
+        "data": {"type": "object"},
+    },
+}
+
+DIALECT = Dialect("mka1", PREFIXES, render, "application/json", _ERROR_SCHEMA)

@@ -19,6 +19,7 @@ def router(usage: UsageService) -> APIRouter:
             operation.path,
             _bucket_endpoint(usage, operation),
             methods=["GET"],
+            name=operation.path.removeprefix("/api/v1/").replace("/", "_"),
             summary=operation.summary,
             response_class=Response,
             openapi_extra={"parameters": documented(operation.params)},

@@ -19,6 +19,8 @@ from tallybook.core.errors import (
 from tallybook.core.unit_of_work import Refused
 from tallybook.http.dialect import Dialect, InternalError, MethodNotAllowed, Rendered
 
+PROBLEM_TYPE = "application/problem+json"
+
 STATUS: dict[type[TallybookError], int] = {
     MalformedInput: 400,
     Unauthenticated: 401,
@@ -52,7 +54,32 @@ def render(error: TallybookError, path: str) -> Rendered:
         headers["Allow"] = ", ".join(error.allowed)
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = "Bearer"
-    return Rendered(status, msgspec.json.encode(problem), "application/problem+json", headers)
+    return Rendered(status, msgspec.json.encode(problem), PROBLEM_TYPE, headers)
 
 
-DIALECT = Dialect("native", ("/",), render)
+_PROBLEM: dict[str, Any] = {
+    "type": "object",
+    "description": "RFC 9457. `code` may be matched on; `errors` and `faults_total` come with status 422.",
+    "required": ["type", "title", "status", "detail", "code"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "code": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["loc", "msg"],
+                "properties": {
+                    "loc": {"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "integer"}]}},
+                    "msg": {"type": "string"},
+                },
+            },
+        },
+        "faults_total": {"type": "integer", "description": "At most 100 are listed."},
+    },
+}
+
+DIALECT = Dialect("native", ("/",), render, PROBLEM_TYPE, _PROBLEM)

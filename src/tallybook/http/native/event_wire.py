@@ -7,7 +7,7 @@ field by field, which is slow, but lists all faults by index.
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, cast, get_type_hints
 
 import msgspec
@@ -16,8 +16,9 @@ from msgspec import UNSET, Meta, Raw, UnsetType
 from tallybook.core.counters import COUNTERS, Usage
 from tallybook.core.errors import Fault, InvalidInput, Location, MalformedInput, invalid
 from tallybook.core.money import COUNTER_MAX, NotANumber, bounded, parse_number, pico_from_usd, scaled
-from tallybook.core.time_window import SECOND_US, BadInstant, parse_instant
+from tallybook.core.time_window import SECOND_US, parse_instant
 from tallybook.metering.event import UsageEvent
+from tallybook.metering.normalize import METADATA_MAX
 
 NDJSON = "application/x-ndjson"
 
@@ -85,51 +86,69 @@ class Reading:
 _DEFAULT_KIND = UsageEvent().kind
 _DECODE_ENVELOPE = msgspec.json.Decoder(_Envelope).decode
 _DECODE_EVENT = msgspec.json.Decoder(WireEvent).decode
-_DECODE_LINES = msgspec.json.Decoder(WireEvent).decode_lines
-_DECODE_ANY = msgspec.json.Decoder(float_hook=Decimal).decode
+
+
+def _number(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:  # an exponent beyond 18 digits
+        return Decimal("Infinity")
+
+
+_DECODE_ANY = msgspec.json.Decoder(float_hook=_number).decode
 _ENCODE = msgspec.json.Encoder(order="deterministic", decimal_format="number").encode
 
 
 def read_events(body: bytes, content_type: str, *, strict: bool) -> Reading:
     """The events of a request body. Raises `MalformedInput` for what is not JSON, `InvalidInput` for another shape."""
-    ndjson = content_type.partition(";")[0].strip().lower() == NDJSON
+    reading = None if strict else _read_fast(body, _is_ndjson(content_type))
+    return reading or read_field_by_field(body, content_type, strict=strict)
+
+
+def _is_ndjson(content_type: str) -> bool:
+    return content_type.partition(";")[0].strip().lower() == NDJSON
+
+
+def _read_fast(body: bytes, ndjson: bool) -> Reading | None:
+    """None for a body that is not well formed throughout, whatever the reason."""
+    plain = body.isascii()
+    decimals: set[str] = set()
     try:
-        if not body.isascii():
+        if not plain:
             body.decode()
-        if not strict:
-            try:
-                return _read_fast(body, ndjson)
-            except (msgspec.ValidationError, BadInstant, NotANumber):
-                pass  # read again below, to say exactly what is wrong
-            except msgspec.DecodeError:
-                if not ndjson:
-                    raise
-        return _read_lines(body, strict) if ndjson else _read_document(_DECODE_ANY(body), strict)
-    except UnicodeDecodeError as error:
-        raise MalformedInput(f"the body is not UTF-8 (byte {error.start})") from None
-    except RecursionError:
-        raise MalformedInput("the body is nested too deep") from None
-    except msgspec.DecodeError as error:
-        raise MalformedInput(f"the body is not JSON: {error}") from None
-
-
-def _read_fast(body: bytes, ndjson: bool) -> Reading:
+        if ndjson:
+            sent = [_DECODE_EVENT(line) for line in _lines(body)]
+            bare = False
+        else:
+            batch = _DECODE_ENVELOPE(body).events
+            bare = batch is UNSET
+            sent = [_DECODE_EVENT(body)] if batch is UNSET else batch
+        events = [_event(wire, decimals) for wire in sent]
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return None
+    if decimals and _may_quote(body, decimals):
+        return None
     # Lengths are part of the types; and JSON can spell a control character only by a backslash or these bytes.
-    checked = body.isascii() and b"\\" not in body and b"\x7f" not in body
-    if ndjson:
-        return Reading([_event(wire) for wire in _DECODE_LINES(body)], (), bare=False, texts_checked=checked)
-    sent = _DECODE_ENVELOPE(body).events
-    if sent is UNSET:
-        return Reading([_event(_DECODE_EVENT(body))], (), bare=True, texts_checked=checked)
-    return Reading([_event(wire) for wire in sent], (), bare=False, texts_checked=checked)
+    checked = plain and b"\\" not in body and b"\x7f" not in body
+    return Reading(events, (), bare, texts_checked=checked)
 
 
-def _event(wire: WireEvent) -> UsageEvent:
+def _lines(body: bytes) -> list[bytes]:
+    return [line for line in body.split(b"\n") if line.strip()]
+
+
+def _may_quote(body: bytes, counters: set[str]) -> bool:
+    """Whether a counter may have been sent as a string, which the decoder takes for a decimal without a word."""
+    # A name can also be spelled in escapes.
+    return b"\\u00" in body or any(re.search(rb'%b"\s*:\s*"' % name.encode(), body) for name in counters)
+
+
+def _event(wire: WireEvent, decimals: set[str]) -> UsageEvent:
     # By position: this runs for every event, and names would cost as much as the rest.
     return UsageEvent(
         wire.id,
         wire.source or "",
-        wire.kind or _DEFAULT_KIND,
+        _DEFAULT_KIND if wire.kind is None or wire.kind == _DEFAULT_KIND else wire.kind,
         wire.user_id,
         wire.external_user_id,
         wire.project_id,
@@ -162,7 +181,7 @@ def _event(wire: WireEvent) -> UsageEvent:
         wire.batch is True,
         wire.background is True,
         wire.stream is True,
-        _usage(wire.usage) if wire.usage else {},
+        _usage(wire.usage, decimals) if wire.usage else {},
     )
 
 
@@ -170,24 +189,37 @@ def _instant(value: str | int | Decimal) -> int:
     """Microseconds from RFC 3339 or Unix seconds; digits beyond the microsecond are cut."""
     if isinstance(value, str):
         return parse_instant(value)
-    number = bounded(Decimal(value))
-    return int(number * SECOND_US)
+    numerator, denominator = bounded(Decimal(value)).as_integer_ratio()
+    return numerator * SECOND_US // denominator
 
 
 def _metadata(raw: Raw) -> str | None:
     """Canonical JSON text: sorted keys, numbers as they were written."""
     if bytes(raw) == b"null":
         return None
-    value = _DECODE_ANY(raw)
+    text = _metadata_text(_DECODE_ANY(raw))
+    if len(text) > METADATA_MAX:
+        raise ValueError("too long")
+    return text
+
+
+def _metadata_text(value: Any) -> str:
     if not isinstance(value, dict):
-        raise msgspec.ValidationError("Expected `object`")
-    return _ENCODE(value).decode()
+        raise ValueError("must be an object")
+    text = _ENCODE(value)
+    if b"Infinity" in text:
+        try:
+            _DECODE_ANY(text)
+        except msgspec.DecodeError:
+            raise ValueError("holds a number beyond all bounds") from None
+    return text.decode()
 
 
 _WHOLE_COUNTERS = frozenset(name for name, counter in COUNTERS.items() if not counter.is_decimal)
 
 
-def _usage(sent: dict[str, int | Decimal | None]) -> Usage:
+def _usage(sent: dict[str, int | Decimal | None], decimals: set[str]) -> Usage:
+    """Adds to `decimals` the names of counters that came as one."""
     if _WHOLE_COUNTERS.issuperset(sent) and set(map(type, sent.values())) == {int}:
         return cast(Usage, sent)
     usage = {}
@@ -200,6 +232,8 @@ def _usage(sent: dict[str, int | Decimal | None]) -> Usage:
                 raise msgspec.ValidationError("Expected `int`")
             usage[name] = amount
         else:
+            if type(amount) is not int:
+                decimals.add(name)
             usage[name] = _decimal_amount(amount, counter.scale)
     return usage
 
@@ -217,6 +251,21 @@ def _decimal_amount(amount: int | Decimal, scale: int) -> int:
 # The slow path: the same types, one field at a time.
 
 
+def read_field_by_field(body: bytes, content_type: str, *, strict: bool) -> Reading:
+    """As `read_events`, but slow for a large body."""
+    try:
+        body.decode()
+        return _read_lines(body, strict) if _is_ndjson(content_type) else _read_document(_DECODE_ANY(body), strict)
+    except UnicodeDecodeError as error:
+        raise MalformedInput(f"the body is not UTF-8 (byte {error.start})") from None
+    except RecursionError:
+        raise MalformedInput("the body is nested too deep") from None
+    except msgspec.ValidationError:
+        raise MalformedInput("the body holds a number of too many digits") from None
+    except msgspec.DecodeError as error:
+        raise MalformedInput(f"the body is not JSON: {error}") from None
+
+
 def _read_document(document: Any, strict: bool) -> Reading:
     if not isinstance(document, dict):
         raise invalid("body", msg="must be an event object or an object with `events`")
@@ -232,7 +281,7 @@ def _read_document(document: Any, strict: bool) -> Reading:
 
 
 def _read_lines(body: bytes, strict: bool) -> Reading:
-    return _read_objects([_line(line) for line in body.splitlines() if line.strip()], strict, bare=False)
+    return _read_objects([_line(line) for line in _lines(body)], strict, bare=False)
 
 
 class _BrokenLine:
@@ -307,9 +356,7 @@ def _read_cost(value: Any, kind: Any) -> int:
 
 
 def _read_metadata(value: Any, kind: Any) -> str:
-    if not isinstance(value, dict):
-        raise ValueError("must be an object")
-    return _ENCODE(value).decode()
+    return _metadata_text(value)
 
 
 def _read_messages(value: Any, kind: Any) -> None:
@@ -324,7 +371,7 @@ def _read_usage(value: Any, kind: Any) -> Usage:
     for name, amount in value.items():
         if name in COUNTERS and amount is not None:
             try:
-                usage.update(_usage({name: _amount(amount)}))
+                usage.update(_usage({name: _amount(amount)}, set()))
             except (ValueError, msgspec.ValidationError) as error:
                 loc: Location = (name,)
                 faults.append(Fault(loc, _plain_words(error)))

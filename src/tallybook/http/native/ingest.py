@@ -8,9 +8,10 @@ from urllib.parse import parse_qs
 import msgspec
 
 from tallybook.auth.key import Caller, Scope
+from tallybook.core.counters import COUNTERS, Counter
 from tallybook.core.errors import invalid
 from tallybook.core.ids import uid_text
-from tallybook.core.money import usd_text
+from tallybook.core.money import COUNTER_MAX, usd_text
 from tallybook.http.access import Gate, idempotency_key
 from tallybook.http.body import Headers, Receive, header, read_body
 from tallybook.http.metrics import Metrics
@@ -21,8 +22,9 @@ from tallybook.metering.service import MeteringService
 
 PATH = "/v1/events"
 
-# A batch of this many events is read on a thread of its own, so that others need not wait milliseconds for it.
-_LARGE_BODY_BYTES = 64 * 1024 * 1024
+# A body of this size, some thousands of events, is read on a thread of its own, so that others need not wait for it.
+# Smaller ones are not worth the fight over the interpreter.
+_LARGE_BODY_BYTES = 2**20
 
 
 class Result(msgspec.Struct, omit_defaults=True):
@@ -54,6 +56,18 @@ def _document() -> Mapping[str, Any]:
     (event, batch, receipt), schemas = msgspec.json.schema_components(
         [WireEvent, Batch, Receipt], ref_template="#/components/schemas/{name}"
     )
+    fields = schemas["WireEvent"]["properties"]
+    fields["usage"] = {"anyOf": [_usage_schema(), {"type": "null"}], "default": None}
+    fields["metadata"] = {"anyOf": [{"type": "object"}, {"type": "null"}], "default": None}
+    fields["messages"] = {"description": "Not kept."}
+    fields["occurred_at"] = {
+        "anyOf": [{"type": "string", "format": "date-time"}, {"type": "number"}, {"type": "null"}],
+        "description": "RFC 3339, or Unix seconds; now by default.",
+    }
+    fields["cost_usd"] = {
+        "anyOf": [{"type": "string", "format": "decimal"}, {"type": "null"}],
+        "description": "A given cost; rated from the price table by default.",
+    }
     query = {"name": "strict", "in": "query", "schema": {"type": "boolean", "default": False}}
     repeat = {"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "maxLength": 255}}
     operation = {
@@ -77,6 +91,14 @@ def _document() -> Mapping[str, Any]:
         },
     }
     return {"paths": {PATH: {"post": operation}}, "schemas": schemas}
+
+
+def _usage_schema() -> Mapping[str, Any]:
+    def amount(counter: Counter) -> Mapping[str, Any]:
+        kind = "number" if counter.is_decimal else "integer"
+        return {"type": [kind, "null"], "minimum": 0, "maximum": COUNTER_MAX // counter.scale}
+
+    return {"type": "object", "properties": {name: amount(counter) for name, counter in COUNTERS.items()}}
 
 
 DOCUMENT = _document()

@@ -23,6 +23,11 @@ _CHECKPOINT_THRESHOLD = "1GB"
 _CHECKPOINT_ROOM = 2
 """Free space that a checkpoint is given, as a multiple of the log: it writes before it frees."""
 
+_INTERRUPT_SECONDS = 0.05
+"""Between two interruptions of reads that hold up a reopening."""
+
+_FULL = re.compile(r"No space left|File too large|disk full|quota", re.IGNORECASE)
+
 
 class NewerDatabase(RuntimeError):
     """The file was written by a newer release."""
@@ -56,6 +61,7 @@ class DuckEngine:
         self._readers = threading.Condition()
         self._idle: list[duckdb.DuckDBPyConnection] = []
         self._lent: list[duckdb.DuckDBPyConnection] = []
+        self._closed = False
         self._connection: duckdb.DuckDBPyConnection | None = self._open()
         self.openings = 1
         """How often the file was opened: what was remembered from before the last time must be read again."""
@@ -70,36 +76,41 @@ class DuckEngine:
 
     @contextmanager
     def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A cursor on the newest commits, for this thread alone. Raises `Overloaded` while the file is reopened."""
-        cursor = self._lend()
+        """A read-only transaction: everything read in it is of the same commit.
+
+        Raises `StorageFull` if a large read finds no room to spill, `Overloaded` when the file is reopened meanwhile.
+        """
+        try:
+            cursor = self._begin_reading()
+        except duckdb.Error:
+            self.revive()
+            cursor = self._begin_reading()
         try:
             yield cursor
         except (duckdb.FatalException, duckdb.ConnectionException, duckdb.InterruptException) as error:
-            self._take_back(cursor)
-            self.revive()
-            raise Overloaded("the event store was reopened") from error
-        except duckdb.IOException as error:
-            self._take_back(cursor)
-            raise _translated(error) from error
-        except BaseException:
-            self._take_back(cursor)
+            raise Overloaded("the event store is being reopened") from error
+        except duckdb.Error as error:
+            if _is_full(error):
+                raise StorageFull from error
             raise
-        self._take_back(cursor)
+        finally:
+            _roll_back(cursor)
+            self._take_back(cursor)
 
     @contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A write transaction: committed durably at the end, rolled back on any error. Raises `StorageFull`."""
         with self._writing:
-            self.revive()
-            writer = self._writer()
+            writer = self._begin_writing()
             try:
-                writer.execute("BEGIN")
                 yield writer
                 writer.execute("COMMIT")
             except BaseException as error:
                 _roll_back(writer)
                 self.revive()
-                raise _translated(error) from error
+                if _is_full(error):
+                    raise StorageFull from error
+                raise
 
     def checkpoint(self) -> None:
         """Folds the log into the file, if the disk has room for it. Only between transactions of the writer."""
@@ -108,35 +119,61 @@ class DuckEngine:
             if self.wal_bytes == 0 or shutil.disk_usage(self.path.parent).free < _CHECKPOINT_ROOM * self.wal_bytes:
                 return
             try:
-                self._writer().execute("CHECKPOINT")
+                self._open_connection().execute("CHECKPOINT")
             except duckdb.Error as error:
                 self.revive()
-                raise _translated(error) from error
+                if _is_full(error):
+                    raise StorageFull from error
+                raise
 
     def revive(self) -> None:
-        """Reopens the file if an error has invalidated the instance. Waits for the transaction under way."""
+        """Reopens the file if an error has invalidated the instance. Waits for a write under way to end."""
         with self._writing:
-            if self._connection is not None and _is_alive(self._connection):
+            if self._closed or (self._connection is not None and _is_alive(self._connection)):
                 return
             self._retire()
             self._connection = self._open()
             self.openings += 1
 
     def close(self) -> None:
-        """Interrupts what is still read and closes the file."""
+        """Ends what is still being read and closes the file. Whoever comes later meets `Overloaded`."""
         with self._writing:
+            self._closed = True
             self._retire()
 
-    def _writer(self) -> duckdb.DuckDBPyConnection:
+    def _begin_writing(self) -> duckdb.DuckDBPyConnection:
+        try:
+            self._open_connection().execute("BEGIN")
+        except duckdb.Error:
+            self.revive()
+            self._open_connection().execute("BEGIN")
+        return self._open_connection()
+
+    def _begin_reading(self) -> duckdb.DuckDBPyConnection:
+        cursor = self._lend()
+        try:
+            cursor.execute("BEGIN TRANSACTION READ ONLY")
+        except BaseException:
+            self._take_back(cursor)
+            raise
+        return cursor
+
+    def _open_connection(self) -> duckdb.DuckDBPyConnection:
+        """The connection; tries again to open the file where reopening it has failed."""
+        if self._connection is None:
+            self.revive()
         if self._connection is None:
             raise Overloaded("the event store is closed")
         return self._connection
 
     def _lend(self) -> duckdb.DuckDBPyConnection:
-        with self._readers:
-            cursor = self._idle.pop() if self._idle else self._writer().cursor()
-            self._lent.append(cursor)
-            return cursor
+        while True:
+            with self._readers:
+                if self._connection is not None:
+                    cursor = self._idle.pop() if self._idle else self._connection.cursor()
+                    self._lent.append(cursor)
+                    return cursor
+            self._open_connection()
 
     def _take_back(self, cursor: duckdb.DuckDBPyConnection) -> None:
         with self._readers:
@@ -145,12 +182,13 @@ class DuckEngine:
             self._readers.notify_all()
 
     def _retire(self) -> None:
-        """Closes every connection: while one is left, the instance behind it stays as it is and keeps the file."""
+        """Closes every connection: while one is left, the instance behind it holds the file."""
         with self._readers:
             connection, self._connection = self._connection, None
-            for cursor in self._lent:
-                cursor.interrupt()
-            self._readers.wait_for(lambda: not self._lent)
+            while self._lent:
+                for cursor in self._lent:
+                    cursor.interrupt()
+                self._readers.wait(_INTERRUPT_SECONDS)
             for cursor in self._idle:
                 cursor.close()
             self._idle.clear()
@@ -182,12 +220,8 @@ def _is_alive(connection: duckdb.DuckDBPyConnection) -> bool:
     return True
 
 
-def _translated(error: BaseException) -> BaseException:
-    return StorageFull() if isinstance(error, duckdb.Error) and _is_full(error) else error
-
-
-def _is_full(error: duckdb.Error) -> bool:
-    return re.search(r"No space left|File too large|disk full|quota", str(error), re.IGNORECASE) is not None
+def _is_full(error: BaseException) -> bool:
+    return isinstance(error, duckdb.Error) and _FULL.search(str(error)) is not None
 
 
 def _unopened(path: Path, error: duckdb.IOException) -> Exception:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -38,7 +39,8 @@ class DuckEventStore:
         self._clock = clock
         self._wal_bytes_max = wal_bytes_max
         self._disk_reserve_bytes = disk_reserve_bytes
-        self._seq, self._recorded_at_us = self._last_commit()
+        self._seq = self._recorded_at_us = self._known_opening = 0
+        self._refresh()
 
     def append(self, submissions: Sequence[Submission]) -> list[Outcome]:
         if shutil.disk_usage(self._engine.path.parent).free < self._disk_reserve_bytes:
@@ -56,8 +58,11 @@ class DuckEventStore:
             self._engine.checkpoint()
 
     def close(self) -> None:
-        self._engine.checkpoint()
-        self._engine.close()
+        try:
+            with suppress(StorageFull):  # the log stays and is folded in at another time
+                self._engine.checkpoint()
+        finally:
+            self._engine.close()
 
     def _insert_new(self, firsts: Mapping[bytes, Submission]) -> Mapping[bytes, _Known]:
         """Optimistic: most flushes hold only new events, and a plain INSERT is by far the cheapest judge of that."""
@@ -72,6 +77,7 @@ class DuckEventStore:
         return {}
 
     def _insert(self, rows: Sequence[Submission]) -> None:
+        self._refresh()
         seq = self._seq + 1
         recorded_at_us = max(self._clock.now_us(), self._recorded_at_us)
         uids = [row.uid for row in rows]
@@ -110,21 +116,27 @@ class DuckEventStore:
     def _select_by(
         self, uuids: Sequence[UUID], statement: str, parameters: Sequence[Any] = ()
     ) -> list[tuple[Any, ...]]:
-        writer = self._engine.writer
-        if len(uuids) <= _INDEXED_KEYS_MAX:
-            marks = ", ".join("?" * len(uuids))
-            return writer.execute(statement.format(f"({marks})"), [*uuids, *parameters]).fetchall()
-        wanted, _, _ = batch_of({"key": [uuid.bytes for uuid in uuids]}, len(uuids))
-        return writer.execute(statement.format("(SELECT key FROM wanted)"), list(parameters)).fetchall()
+        with self._engine.reading() as reader:
+            if len(uuids) <= _INDEXED_KEYS_MAX:
+                marks = ", ".join("?" * len(uuids))
+                return reader.execute(statement.format(f"({marks})"), [*uuids, *parameters]).fetchall()
+            wanted, _, _ = batch_of({"key": [uuid.bytes for uuid in uuids]}, len(uuids))
+            return reader.execute(statement.format("(SELECT key FROM wanted)"), list(parameters)).fetchall()
 
-    def _last_commit(self) -> tuple[int, int]:
-        row = self._engine.writer.execute(
-            "SELECT coalesce(max(seq), 0), coalesce(max(recorded_at), 0) FROM"
-            " (SELECT seq, recorded_at FROM facts UNION ALL SELECT seq, recorded_at FROM corrections)"
-        ).fetchone()
+    def _refresh(self) -> None:
+        """Reads the last commit after each opening: what a failing disk answered need not be what it kept."""
+        opening = self._engine.openings
+        if opening == self._known_opening:
+            return
+        with self._engine.reading() as reader:
+            row = reader.execute(
+                "SELECT coalesce(max(seq), 0), coalesce(max(recorded_at), 0) FROM"
+                " (SELECT seq, recorded_at FROM facts UNION ALL SELECT seq, recorded_at FROM corrections)"
+            ).fetchone()
         if row is None:
             raise RuntimeError("an aggregate without groups always has a row")
-        return int(row[0]), int(row[1])
+        self._seq, self._recorded_at_us = int(row[0]), int(row[1])
+        self._known_opening = opening
 
 
 def _append(writer: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, Values]) -> None:

@@ -15,7 +15,6 @@ from tallybook.analytics.plan import STORABLE, AggregatePlan, ListPlan, Span
 from tallybook.analytics.query import Reach
 from tallybook.analytics.store import AggregateRow, EventSlice
 from tallybook.core.counters import COUNTERS
-from tallybook.core.errors import Overloaded
 from tallybook.core.time_window import TimeWindow
 from tallybook.metering.identity import identity_of, request_key_of
 from tallybook.storage.duckdb import usage_sql
@@ -61,16 +60,8 @@ class DuckUsageStore:
     @contextmanager
     def _snapshot(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """One transaction, so that what is in force and the facts are read as of the same commit."""
-        with self._turns:
-            try:
-                reader = self._engine.reader()
-                reader.execute("BEGIN TRANSACTION READ ONLY")
-                try:
-                    yield reader
-                finally:
-                    reader.execute("ROLLBACK")
-            except (duckdb.FatalException, duckdb.ConnectionException) as error:
-                raise Overloaded("the event store is being reopened") from error
+        with self._turns, self._engine.reading() as reader:
+            yield reader
 
 
 def _newest_events(reader: duckdb.DuckDBPyConnection, plan: ListPlan) -> Sequence[EventRecord]:

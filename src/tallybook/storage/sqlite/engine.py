@@ -6,7 +6,9 @@ WAL with `synchronous=FULL`: a commit returns after the log reached the disk. Re
 import json
 import sqlite3
 import threading
+import weakref
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any, cast
@@ -18,9 +20,20 @@ from tallybook.core.unit_of_work import Effect, Record, Refused, Repeat, Repeate
 
 Work = Callable[[sqlite3.Connection], Any]
 
+_FULL = {
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR_WRITE,  # how a limit on the size of files shows
+    sqlite3.SQLITE_IOERR_FSYNC,
+    sqlite3.SQLITE_IOERR_SHMSIZE,
+}
+
 
 class NewerDatabase(RuntimeError):
     """The file was written by a newer release."""
+
+
+class _Reader(sqlite3.Connection):
+    """A read-only connection; a class of its own, because the plain one cannot be referred to weakly."""
 
 
 class SqliteEngine:
@@ -31,7 +44,8 @@ class SqliteEngine:
         self._read_only_uri = f"{path.absolute().as_uri()}?mode=ro"
         self._clock = clock
         self._local = threading.local()
-        self._readers: list[sqlite3.Connection] = []
+        # Weak, so that the connection of a thread that has ended is closed with it.
+        self._readers: weakref.WeakSet[_Reader] = weakref.WeakSet()
         self._writer = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._writer.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;")
         # What is deleted is overwritten: a purged outcome must not linger in free pages (see decision 0002).
@@ -57,11 +71,13 @@ class SqliteEngine:
 
     def read(self) -> sqlite3.Connection:
         """This thread's read-only connection; every statement sees the newest commit."""
-        reader: sqlite3.Connection | None = getattr(self._local, "reader", None)
+        reader: _Reader | None = getattr(self._local, "reader", None)
         if reader is None:
-            reader = sqlite3.connect(self._read_only_uri, uri=True, isolation_level=None, check_same_thread=False)
+            reader = sqlite3.connect(
+                self._read_only_uri, uri=True, isolation_level=None, check_same_thread=False, factory=_Reader
+            )
             self._local.reader = reader
-            self._readers.append(reader)
+            self._readers.add(reader)
         return reader
 
     def close(self) -> None:
@@ -76,9 +92,11 @@ class SqliteEngine:
             answers = [self._attempt(job) for job in jobs]
             self._writer.execute("COMMIT")
         except sqlite3.Error as error:
-            if self._writer.in_transaction:
+            with suppress(sqlite3.Error):  # a failing disk may have ended the transaction already
                 self._writer.execute("ROLLBACK")
-            raise _translated(error) from error
+            if getattr(error, "sqlite_errorcode", None) in _FULL:
+                raise StorageFull from error
+            raise
         return answers
 
     def _attempt(self, job: Work) -> Any:
@@ -137,16 +155,6 @@ def _purge_outcomes(writer: sqlite3.Connection, before_us: int, limit: int) -> i
     oldest = "SELECT created_at FROM idempotency WHERE created_at < ? ORDER BY created_at LIMIT ?"
     (last,) = writer.execute(f"SELECT max(created_at) FROM ({oldest})", (before_us, limit)).fetchone()
     return writer.execute("DELETE FROM idempotency WHERE created_at <= ?", (last,)).rowcount
-
-
-def _translated(error: sqlite3.Error) -> Exception:
-    if getattr(error, "sqlite_errorcode", None) in (
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_IOERR_WRITE,
-        sqlite3.SQLITE_IOERR_FSYNC,
-    ):
-        return StorageFull()
-    return error
 
 
 def _migrate(writer: sqlite3.Connection) -> None:

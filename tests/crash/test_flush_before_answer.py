@@ -1,0 +1,56 @@
+"""What is acknowledged has reached the disk: between request and answer the log is flushed, as the kernel saw it."""
+
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.crash import syscalls
+from tests.crash.test_kill_ingest import event
+from tests.serving import ServerProcess
+
+TRACER = str(Path(syscalls.__file__))
+REQUESTS = 20
+
+EVENTS = ("POST /v1/events HTTP/1.1", "HTTP/1.1 200 OK", "events.duckdb.wal")
+PRICES = ("PUT /v1/prices HTTP/1.1", "HTTP/1.1 201 Created", "ledger.sqlite-wal")
+"""Request, answer, and the file that must be flushed between them."""
+
+
+def may_trace(tmp_path: Path) -> bool:
+    command = [sys.executable, TRACER, str(tmp_path / "probe"), sys.executable, "-c", ""]
+    return bool(syscalls.NAMES) and subprocess.run(command, check=False).returncode == 0
+
+
+def test_the_log_is_flushed_between_request_and_answer(tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    if not may_trace(tmp_path):
+        warnings.warn("this machine lets no process be traced: flushes are NOT shown here", stacklevel=1)
+        return
+    server = ServerProcess(tmp_path / "data").start(prefix=(sys.executable, TRACER, str(trace)))
+    with server.client() as client:
+        for number in range(REQUESTS):
+            assert client.post("/v1/events", json=event("flush", str(number))).json()["inserted"] == 1
+            assert client.put("/v1/prices", json=price(number)).status_code == 201
+    server.stop()
+
+    lines = trace.read_text().splitlines()
+    for request, answer, file in (EVENTS, PRICES):
+        flushes = [flushed.count(f"flush {server.data_dir / file}") for flushed in between(lines, request, answer)]
+        assert len(flushes) == REQUESTS
+        assert all(flushes), f"answered without a flush of {file}: {flushes}"
+
+
+def price(number: int) -> dict[str, object]:
+    rates = {"input_tokens": {"usd": "2.5", "per": 1_000_000}}
+    return {"model": "m", "effective_from": f"2020-01-01T00:00:{number:02}Z", "rates": rates}
+
+
+def between(lines: list[str], request: str, answer: str) -> Iterator[list[str]]:
+    """What was done between each such request and the first answer after it, which must be the expected one."""
+    for start, line in enumerate(lines):
+        if line == f"request {request}":
+            end = next(n for n in range(start, len(lines)) if lines[n].startswith("answer HTTP/"))
+            assert lines[end] == f"answer {answer}"
+            yield lines[start:end]

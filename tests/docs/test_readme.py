@@ -1,0 +1,111 @@
+"""The tour of the README, run as written against a server process: its commands work and print what it shows."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tests.docs import pages
+from tests.serving import ServerProcess
+
+TOUR = list(pages.blocks(pages.section(pages.read("README.md"), "## A two-minute tour")))
+URL = "http://127.0.0.1:8080"
+NEXT = "--- next step ---"
+
+# What differs from run to run: keys, ids, rates.
+VOLATILE = [
+    (r"tb_[\w-]{49}", "KEY"),
+    (r"(key|price)_[0-9a-f]{24}", r"\1_ID"),
+    (r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", "UID"),
+    (r"(?m)^seconds +[\d.]+$", "SECONDS"),
+    (r"(?m)^rate +[\d,]+ rows/s$", "RATE"),
+]
+
+
+class FreshServer(ServerProcess):
+    """As `make run` starts it: without a key from the environment."""
+
+    def __init__(self, data_dir: Path) -> None:
+        super().__init__(data_dir)
+        del self._environment["TALLYBOOK_ADMIN_KEY"]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """What of a fresh checkout the tour needs, after `make setup`. The slice is copied: imports write beside it."""
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    shutil.copytree(pages.ROOT / "tests" / "data", tmp_path / "tests" / "data")
+    return tmp_path
+
+
+@pytest.fixture
+def fresh(checkout: Path) -> Iterator[FreshServer]:
+    server = FreshServer(checkout / "data")
+    server.start()
+    yield server
+    server.stop()
+
+
+def test_the_first_two_commands_are_run_and_test() -> None:
+    first = next(pages.blocks(pages.read("README.md")))
+    assert [line.split("  ")[0] for line in first.text.splitlines()] == ["make run", "make test"]
+
+
+def test_the_tour_prints_what_it_shows(fresh: FreshServer, checkout: Path) -> None:
+    shown = [block.text for before, block in pairwise(TOUR) if before.language == "sh" and block.language == "text"]
+    commands = [block.text for block in TOUR if block.language == "sh"]
+    assert len(shown) == len(commands) == 8
+    printed = run(commands, fresh.url, checkout)
+    for command, expected, found in zip(commands, shown, printed, strict=True):
+        assert settled(found) == settled(expected), f"printed by {command}"
+
+
+def test_the_start_prints_what_the_tour_shows(fresh: FreshServer) -> None:
+    def told(text: str) -> str:
+        return settled(text).replace(str(fresh.data_dir), "data").replace(fresh.url, URL)
+
+    assert told(fresh.log_path.read_text()) == settled(TOUR[0].text)
+
+
+def test_what_the_docs_say_of_the_files_of_a_server(fresh: FreshServer) -> None:
+    operate = pages.section(pages.read("docs/guides/operate.md"), "## Files")
+    named = {name for row in pages.rows(operate)[1:] for name in pages.codes(row[0])}
+    with fresh.client((fresh.data_dir / "admin.key").read_text().strip()) as client:
+        client.post("/v1/events", json={"id": "one"}).raise_for_status()
+    assert {path.name for path in fresh.data_dir.iterdir()} == named
+    for private in ("secret", "admin.key", "server.json"):
+        assert (fresh.data_dir / private).stat().st_mode & 0o777 == 0o600
+    fresh.stop()
+    # A clean stop folds the logs in.
+    assert {path.name for path in fresh.data_dir.iterdir()} == {"events.duckdb", "ledger.sqlite", "secret", "admin.key"}
+
+
+def run(commands: list[str], url: str, folder: Path) -> list[str]:
+    """What each step prints, all of them in one shell, as a reader would."""
+    steps = f"\necho '{NEXT}'\n".join(commands).replace(URL, url)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TALLYBOOK_")}
+    if shutil.which("curl") is None:
+        environment["PATH"] = f"{Path(__file__).parent / 'bin'}:{Path(sys.executable).parent}:{environment['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", f"set -e\n{steps}"],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split(f"{NEXT}\n")
+
+
+def settled(text: str) -> str:
+    for pattern, word in VOLATILE:
+        text = re.sub(pattern, word, text)
+    return text.replace("\r\n", "\n").strip()

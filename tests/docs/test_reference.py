@@ -1,0 +1,179 @@
+"""Nothing that callers can send, ask for or meet is undocumented."""
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Iterator
+from dataclasses import fields
+
+import pytest
+
+import tallybook
+from tallybook.analytics.query import MEASURES, Dimension
+from tallybook.auth.key import Role, Scope
+from tallybook.core.counters import COUNTERS, PARTS, Aggregate
+from tallybook.core.errors import TallybookError
+from tallybook.core.time_window import Bucket
+from tallybook.http.access import ACCESS
+from tallybook.http.metrics import Metrics
+from tallybook.http.mka1.errors import ANSWERS
+from tallybook.http.mka1.operations import OPERATIONS
+from tallybook.http.native.errors import STATUS
+from tallybook.http.native.event_wire import WireEvent
+from tallybook.http.native.events_read import EventsParams
+from tallybook.http.native.filters import Filters
+from tallybook.http.native.keys import KeyShown, KeyWanted
+from tallybook.http.native.orgs import OrgWanted
+from tallybook.http.native.prices import PriceWanted, RateWanted
+from tallybook.http.native.usage import UsageParams
+from tallybook.orgs.model import OrgSettings
+from tallybook.pricing.match import Match
+from tallybook.pricing.price import Mode
+from tests.docs import pages
+
+EVENTS = "docs/reference/events.md"
+USAGE = "docs/reference/usage-query.md"
+ADMIN = "docs/reference/keys-orgs-prices.md"
+ERRORS = "docs/reference/errors.md"
+MKA1 = "docs/guides/mka1.md"
+OPERATE = "docs/guides/operate.md"
+
+
+def first_cells(name: str, heading: str) -> set[str]:
+    """The names in the first column of the tables under a heading."""
+    return {word for row in pages.rows(pages.section(pages.read(name), heading)) for word in pages.codes(row[0])}
+
+
+def test_every_route_is_named() -> None:
+    """`ACCESS` is the list of routes: another test holds it against the app."""
+    everything = pages.everything()
+    missing = [f"{method} {path}" for method, path in ACCESS if f"`{method} {path}`" not in everything]
+    assert missing == []
+
+
+def test_the_routes_of_the_admin_page_have_their_rights() -> None:
+    said = {}
+    for row in pages.rows(pages.section(pages.read(ADMIN), "## Who may do what")):
+        if len(row) == 3 and row[0].startswith("`") and "/" in row[0]:
+            said.update(dict.fromkeys(pages.codes(row[0]), (row[1].strip("`"), row[2].strip(" |`"))))
+    for (method, path), access in ACCESS.items():
+        scope = "public" if access.public else access.scope or "any"
+        assert said[f"{method} {path}"] == (scope, "" if access.public else access.role)
+
+
+def test_every_event_field_has_a_row() -> None:
+    assert first_cells(EVENTS, "### Fields") == set(WireEvent.__struct_fields__)
+
+
+def test_every_counter_has_a_row_that_says_how_it_counts() -> None:
+    said: dict[str, tuple[str, str, str]] = {}
+    for names, kind, billable, aggregate, _ in pages.rows(pages.section(pages.read(EVENTS), "### Counters"))[1:]:
+        said.update(dict.fromkeys(pages.codes(names), (kind.partition(";")[0], billable, aggregate)))
+    assert said == {
+        name: (
+            "decimal" if counter.is_decimal else "whole",
+            "yes" if counter.billable else "no",
+            "maximum" if counter.aggregate is Aggregate.MAX else "sum",
+        )
+        for name, counter in COUNTERS.items()
+    }
+
+
+def test_every_part_of_a_total_is_called_one() -> None:
+    rows = pages.rows(pages.section(pages.read(EVENTS), "### Counters"))
+    called = {name for row in rows if row[-1].startswith(("part of", "parts of")) for name in pages.codes(row[0])}
+    assert called == {part for groups in PARTS.values() for group in groups for part in group}
+
+
+def test_every_parameter_of_the_event_list_is_named() -> None:
+    own = set(EventsParams.model_fields) - set(Filters.model_fields)
+    assert own <= first_cells(EVENTS, "## Listing: `GET /v1/events`")
+
+
+def test_every_parameter_of_a_query_is_named() -> None:
+    page = pages.codes(pages.read(USAGE))
+    assert set(UsageParams.model_fields) <= page
+    assert {bucket.value for bucket in Bucket} <= page
+
+
+def test_every_dimension_and_measure_is_named() -> None:
+    page = pages.read(USAGE)
+    assert pages.codes(pages.section(page, "## Dimensions")) == set(Dimension)
+    assert set(MEASURES) <= pages.codes(pages.section(page, "## Measures"))
+
+
+@pytest.mark.parametrize(
+    ("heading", "names"),
+    [
+        ("## Who may do what", {*Role, *Scope}),
+        ("## Keys", {*KeyWanted.model_fields, *KeyShown.model_fields} - {"object"}),
+        ("## Orgs", set(OrgWanted.model_fields)),
+        ("## Prices", {*PriceWanted.model_fields, *RateWanted.model_fields, *Mode, *Match}),
+    ],
+)
+def test_keys_orgs_and_prices_are_described_in_full(heading: str, names: set[str]) -> None:
+    assert names <= pages.codes(pages.section(pages.read(ADMIN), heading))
+
+
+def test_every_org_setting_has_a_row_with_its_default() -> None:
+    table = pages.rows(pages.section(pages.read(ADMIN), "### Settings of an org"))[1:]
+    said = {row[0].strip("`"): row[1].strip("`") for row in table}
+    record = OrgSettings().to_record()
+    plain = {name: str(value).lower() for name, value in record.items()}
+    assert said == {field.name: plain[field.name] for field in fields(OrgSettings)}
+
+
+def error_kinds() -> Iterator[type[TallybookError]]:
+    """Every error of every room and dialect."""
+    for module in pkgutil.walk_packages(tallybook.__path__, "tallybook."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    waiting = TallybookError.__subclasses__()
+    while waiting:
+        kind = waiting.pop()
+        waiting.extend(kind.__subclasses__())
+        if kind.__module__.startswith("tallybook."):
+            yield kind
+
+
+def test_every_error_code_has_a_row_with_its_status() -> None:
+    told = {(kind.code, next(STATUS[base] for base in kind.__mro__ if base in STATUS)) for kind in error_kinds()}
+    said = {(row[0].strip("`"), int(row[1])) for row in pages.rows(pages.read(ERRORS))[1:]}
+    assert said == told
+
+
+def test_every_error_of_mka1_has_its_status_and_code() -> None:
+    errors = pages.section(pages.read(MKA1), "## Errors")
+    for status, code in ANSWERS.values():
+        assert str(status) in errors
+        assert status in (401, 429) or code in errors
+
+
+def test_every_operation_of_mka1_is_described() -> None:
+    page = pages.read(MKA1)
+    for operation in OPERATIONS:
+        assert f"`GET {operation.path}`" in page
+        named = {*operation.params.model_fields, *operation.numbers, *operation.dimensions, *operation.always_null}
+        assert named <= pages.codes(page)
+
+
+def test_every_metric_is_named() -> None:
+    metrics = Metrics()
+    exposed = set(re.findall(r"^# TYPE (tallybook_\w+) (?:counter|histogram)$", metrics.exposition().decode(), re.M))
+    wired = set(re.findall(r'"(tallybook_\w+)"', (pages.ROOT / "src/tallybook/wiring.py").read_text()))
+    assert exposed | wired == {name for name in pages.codes(pages.read(OPERATE)) if name.startswith("tallybook_")}
+
+
+def test_every_link_leads_somewhere() -> None:
+    for page in pages.pages():
+        for target in re.findall(r"\]\((?!https?:)([^)#]*)(#[^)]*)?\)", page.read_text()):
+            path = page if not target[0] else page.parent / target[0]
+            assert path.exists(), f"{page.name}: {target[0]}"
+            if target[1]:
+                assert target[1] in anchors(path.read_text()), f"{page.name}: {''.join(target)}"
+
+
+def anchors(text: str) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {"#" + re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
