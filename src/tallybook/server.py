@@ -13,7 +13,7 @@ import structlog
 import uvicorn
 from pydantic import ValidationError
 
-from tallybook.core.errors import InvalidInput
+from tallybook.core.errors import TallybookError
 from tallybook.settings import Settings
 from tallybook.storage.duckdb import engine as duckdb_engine
 from tallybook.storage.private_file import write_private
@@ -41,7 +41,7 @@ def run(given: Mapping[str, Any]) -> None:
         duckdb_engine.DamagedDatabase,
         duckdb_engine.HeldDatabase,
         sqlite_engine.NewerDatabase,
-        InvalidInput,
+        TallybookError,
         OSError,
     ) as error:
         raise CannotStart(str(error)) from error

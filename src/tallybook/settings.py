@@ -49,7 +49,7 @@ class Settings(BaseSettings):
     disk_reserve_bytes: int = Field(
         64 * 2**20,
         ge=0,
-        description="Free disk space in bytes below which writes are refused as storage_full.",
+        description="Free disk space in bytes below which events are refused as storage_full.",
     )
 
     cors_origins: list[str] = Field(

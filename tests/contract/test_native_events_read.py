@@ -33,7 +33,7 @@ FULL: dict[str, Any] = {
     "batch": True,
     "background": True,
     "stream": True,
-    "usage": {"input_tokens": 5, "output_tokens": 0, "units": "0.000001", "requests": 1},
+    "usage": {"input_tokens": 5, "output_tokens": 0, "units": 0.000001, "requests": 1},
     "cost_usd": "0.000000000001",
     "request_id": "req-1",
     "finish_reason": "stop",

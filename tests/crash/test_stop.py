@@ -51,3 +51,19 @@ def test_a_full_queue_refuses_with_retry_after(tmp_path: Path) -> None:
         answer = client.get("/v1/usage/query", params={"start": "2026-01-01T00:00:00Z", "bucket": "all"}).json()
         assert answer["data"][0]["results"][0]["requests"] == accepted
     server.stop()
+
+
+def test_a_clean_stop_closes_its_files_and_says_nothing(tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path / "data").start()
+    process = server.process
+    with server.client() as client:
+        client.post("/v1/events", json={"events": [{"id": str(number)} for number in range(50)]}).raise_for_status()
+        client.get("/v1/events").raise_for_status()
+        client.get("/v1/prices").raise_for_status()
+    server.stop()
+    assert process is not None
+    assert process.returncode == 0
+    greeting = server.log_path.read_text().splitlines()
+    assert [line.split()[0] for line in greeting] == ["Tallybook", "API", "Admin", "Data"]
+    # Both logs are folded in: a copy of the folder holds everything in the two files.
+    assert not list(server.data_dir.glob("*wal"))

@@ -21,9 +21,8 @@ class Aggregate(Enum):
 
 @dataclass(frozen=True)
 class Counter:
-    """`number` is the counter's place in the content hash and never changes; `scale` is stored units per real unit."""
+    """`name` is part of the content hash and never changes; `scale` is stored units per real unit."""
 
-    number: int
     name: str
     scale: int = 1
     billable: bool = False
@@ -55,25 +54,25 @@ def _counters() -> tuple[Counter, ...]:
         "web_searches",
     ]
     return (
-        *(Counter(number, name, billable=True) for number, name in enumerate(billable, start=1)),
-        Counter(18, "audio_seconds", MICRO_PER_UNIT, billable=True),
-        Counter(19, "characters", MICRO_PER_UNIT, billable=True),
-        Counter(20, "units", MICRO_PER_UNIT, billable=True),
+        *(Counter(name, billable=True) for name in billable),
+        Counter("audio_seconds", MICRO_PER_UNIT, billable=True),
+        Counter("characters", MICRO_PER_UNIT, billable=True),
+        Counter("units", MICRO_PER_UNIT, billable=True),
         # Measures: a price may have a rate for them, but their lack of one never makes an event unpriced.
-        Counter(21, "requests"),
-        Counter(22, "bytes"),
-        Counter(23, "conversations_created"),
-        Counter(24, "items_added"),
-        Counter(25, "operations"),
-        Counter(26, "files_created"),
-        Counter(27, "request_count"),
-        Counter(28, "duration_ms"),
-        Counter(29, "workspace_bytes_in"),
-        Counter(30, "workspace_bytes_out"),
-        Counter(31, "files_changed"),
-        Counter(32, "oom_killed"),
-        Counter(33, "peak_memory_mib", MICRO_PER_UNIT, aggregate=Aggregate.MAX),
-        Counter(34, "reserved_memory_mib", aggregate=Aggregate.MAX),
+        Counter("requests"),
+        Counter("bytes"),
+        Counter("conversations_created"),
+        Counter("items_added"),
+        Counter("operations"),
+        Counter("files_created"),
+        Counter("request_count"),
+        Counter("duration_ms"),
+        Counter("workspace_bytes_in"),
+        Counter("workspace_bytes_out"),
+        Counter("files_changed"),
+        Counter("oom_killed"),
+        Counter("peak_memory_mib", MICRO_PER_UNIT, aggregate=Aggregate.MAX),
+        Counter("reserved_memory_mib", aggregate=Aggregate.MAX),
     )
 
 

@@ -6,7 +6,6 @@ thread; while a flush is in flight new work gathers in the queue and forms the n
 
 import asyncio
 import contextlib
-import math
 import threading
 import time
 from collections import deque
@@ -24,7 +23,7 @@ Answer = TypeVar("Answer")
 
 log = structlog.get_logger("tallybook.writer")
 
-_BREATH_SECONDS = 0.001
+_BREATH_SECONDS = 0.002
 """A pause in which no job arrives ends a burst."""
 
 Flush = Callable[[Sequence[Job]], Sequence[Answer | BaseException]]
@@ -43,7 +42,7 @@ class GroupWriter(Generic[Job, Answer]):
     `flush` commits all of them and returns one answer, or an exception, per job; an exception it raises answers every
     job of that flush. At most `queue_weight_max` may wait: beyond it `submit` raises `Overloaded` and takes nothing.
     `idle` is called on the writer thread when nothing has been queued for `idle_seconds`. After a flush of several
-    jobs the next one waits while more keep arriving, `gather_seconds` at most; a lone caller never waits.
+    jobs the next one waits for as many while they keep arriving, `gather_seconds` at most; a lone caller never waits.
     """
 
     def __init__(
@@ -55,7 +54,7 @@ class GroupWriter(Generic[Job, Answer]):
         flush_weight_max: int,
         idle: Callable[[], None] = lambda: None,
         idle_seconds: float = 0.2,
-        gather_seconds: float = 0.02,
+        gather_seconds: float = 0.015,
     ) -> None:
         self._name = name
         self._flush = flush
@@ -64,8 +63,8 @@ class GroupWriter(Generic[Job, Answer]):
         self._idle = idle
         self._idle_seconds = idle_seconds
         self._gather_seconds = gather_seconds
-        self._recent_jobs = 0
-        self._awaited_jobs: float = 1
+        self._answered_jobs = 0
+        self._awaited_jobs = 1
         self._queue: deque[_Waiting[Job, Answer]] = deque()
         self._queued_weight = 0
         self._wake = threading.Condition()
@@ -118,26 +117,30 @@ class GroupWriter(Generic[Job, Answer]):
 
     def _next_batch(self) -> list[_Waiting[Job, Answer]]:
         with self._wake:
+            expected = self._answered_jobs + len(self._queue)
             rested = False
             while not self._queue and not self._closing:
                 notified = self._wake.wait(None if rested else self._idle_seconds)
                 if not notified:
                     rested = True
                     self._rest()
-            self._gather()
+            if not rested:
+                self._gather(expected)
             return self._take()
 
-    def _gather(self) -> None:
-        """Lets a burst of jobs arrive whole, so that it takes one commit: waits while more keep coming."""
-        if self._recent_jobs <= 1:
-            return
+    def _gather(self, expected: int) -> None:
+        """Lets a burst of jobs arrive whole, so that it takes one commit.
+
+        Callers who were just answered tend to come back at once: waits until `expected` jobs are there, as long as
+        more keep coming.
+        """
         deadline = time.monotonic() + self._gather_seconds
+        self._awaited_jobs = expected
         arrived = 0
-        self._awaited_jobs = math.inf
-        while arrived < len(self._queue) and self._queued_weight < self._flush_weight_max and not self._closing:
+        while arrived < len(self._queue) < expected and self._queued_weight < self._flush_weight_max:
             arrived = len(self._queue)
-            self._wake.wait(min(_BREATH_SECONDS, deadline - time.monotonic()))
-            if time.monotonic() >= deadline:
+            self._wake.wait(_BREATH_SECONDS)
+            if self._closing or time.monotonic() > deadline:
                 break
         self._awaited_jobs = 1
 
@@ -158,7 +161,7 @@ class GroupWriter(Generic[Job, Answer]):
             weight += self._queue[0].weight
             batch.append(self._queue.popleft())
         self._queued_weight -= weight
-        self._recent_jobs = len(batch)
+        self._answered_jobs = len(batch)
         return batch
 
     def _answers(self, jobs: Sequence[Job]) -> Sequence[Answer | BaseException]:

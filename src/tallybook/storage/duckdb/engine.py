@@ -225,10 +225,10 @@ def _is_full(error: BaseException) -> bool:
 
 
 def _unopened(path: Path, error: duckdb.IOException) -> Exception:
-    if "lock" in str(error):
-        return HeldDatabase(f"another process holds {path}: {error}")
     if _is_full(error):
         return StorageFull()
+    if "lock" in str(error):
+        return HeldDatabase(f"another process holds {path}: {error}")
     return DamagedDatabase(f"{path} cannot be opened: {error}")
 
 
