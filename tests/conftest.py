@@ -6,11 +6,18 @@ from pathlib import Path
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.serving import ServerProcess
 
 LONG = bool(os.environ.get("TALLYBOOK_TEST_LONG"))
 """Whether the long forms of the bars run (`make test-long`)."""
+
+# `make test` draws the same sample every time, on however slow a machine; the long form draws new and more.
+_PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("sample", _PATIENT, derandomize=True)
+settings.register_profile("long", _PATIENT, max_examples=2_000)
+settings.load_profile("long" if LONG else "sample")
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ EVENTS: list[dict[str, Any]] = [
         "model": "gpt",
         "user_id": "ana",
         "batch": True,
-        "usage": {"input_tokens": 100, "output_tokens": 10, "cache_read_tokens": 40, "audio_seconds": "1.25"},
+        "usage": {"input_tokens": 100, "output_tokens": 10, "cache_read_tokens": 40, "audio_seconds": 1.25},
         "cost_usd": "0.0000000001",
     },
     {

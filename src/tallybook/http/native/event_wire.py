@@ -383,6 +383,8 @@ def _read_usage(value: Any, kind: Any) -> Usage:
 def _amount(value: Any) -> int | Decimal:
     if isinstance(value, Decimal):
         return bounded(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError("must be a number")
     amount: int = msgspec.convert(value, Count)
     return amount
 
@@ -400,5 +402,25 @@ def _plain_words(error: Exception) -> str:
     """The message in a caller's words; the decoder speaks of its own types."""
     if not isinstance(error, msgspec.ValidationError):
         return str(error)
-    words = re.sub(r"(?: \| null)?`", "", str(error)).partition(" - at ")[0]
-    return words[:1].lower() + words[1:].replace("decimal", "number")
+    return _TYPE_WORDS.sub(lambda found: _WORDS[found[0]], str(error).partition(" - at ")[0])
+
+
+_WORDS = {
+    "Expected": "must be",
+    "`int` >=": "an integer of at least",
+    "`int` <=": "an integer of at most",
+    "`str` of length >= 1": "a text of at least one character",
+    "`str` of length <=": "a text whose length is at most",
+    "`int | null`": "an integer",
+    "`str | null`": "a text",
+    "`bool | null`": "true or false",
+    "`int`": "an integer",
+    "`str`": "a text",
+    "`bool`": "true or false",
+    "`decimal`": "a number",
+    "`float`": "a number",
+    "`object`": "an object",
+    "`array`": "a list",
+    "got": "not",
+}
+_TYPE_WORDS = re.compile("|".join(map(re.escape, _WORDS)))
