@@ -48,7 +48,7 @@ def bodies(count: int, first: int, size: int) -> list[bytes]:
     ]
 
 
-def batches(events: int, repeats: int, connections: int = 8) -> dict[str, Any]:
+def batches(events: int, repeats: int, connections: int = 16) -> dict[str, Any]:
     """`repeats` loads of `events` in 1 000-event batches over HTTP, each beside the reference on the same rows."""
     rates, references, free, latencies = [], [], [], []
     stored = 0
