@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 import warnings
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,17 +29,17 @@ ENOUGH = 20
 """Requests of one sort after which a phase has shown what it is to show."""
 
 
-class Disk:
+class Disk(ABC):
     """What a test fills and frees. `reserve_bytes`: a reserve that `fill` digs into and `free` gives back."""
 
     reserve_bytes: int
     folder: Path
 
-    def fill(self, server: ServerProcess, *, leave_bytes: int = 0) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def fill(self, server: ServerProcess, *, leave_bytes: int = 0) -> None: ...
 
-    def free(self, server: ServerProcess) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def free(self, server: ServerProcess) -> None: ...
 
 
 class SmallDisk(Disk):

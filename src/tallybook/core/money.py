@@ -61,11 +61,6 @@ def pico_from_usd(usd: Decimal) -> int:
     return scaled(usd, PICO_PER_USD)
 
 
-def micro_from_units(units: Decimal) -> int:
-    """Micro-units, half-even below a micro-unit."""
-    return scaled(units, MICRO_PER_UNIT)
-
-
 def divide_half_even(numerator: int, denominator: int) -> int:
     """`numerator / denominator` (denominator > 0) to the nearest integer, ties to even."""
     quotient, remainder = divmod(numerator, denominator)
@@ -87,8 +82,3 @@ def plain_digits(amount: int, decimals: int) -> str:
 def usd_text(pico: int) -> str:
     """Picodollars as a decimal string in USD."""
     return plain_digits(pico, 12)
-
-
-def units_text(micro: int) -> str:
-    """Micro-units as a decimal string."""
-    return plain_digits(micro, 6)

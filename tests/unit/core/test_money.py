@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tallybook.core.money import (
+    MICRO_PER_UNIT,
     NotANumber,
     divide_half_even,
-    micro_from_units,
     parse_number,
     pico_from_usd,
     plain_digits,
+    scaled,
     usd_text,
 )
 
@@ -68,6 +69,6 @@ def test_plain_digits_are_exact_and_short(pico: int) -> None:
 
 
 def test_quantities_are_micro_units() -> None:
-    assert micro_from_units(Decimal("1.25")) == 1_250_000
-    assert micro_from_units(Decimal("0.0000005")) == 0
+    assert scaled(Decimal("1.25"), MICRO_PER_UNIT) == 1_250_000
+    assert scaled(Decimal("0.0000005"), MICRO_PER_UNIT) == 0
     assert plain_digits(1_250_000, 6) == "1.25"

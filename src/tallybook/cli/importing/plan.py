@@ -1,6 +1,7 @@
 """Which column becomes which field: one event from one row."""
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -40,7 +41,7 @@ class Mapping:
     zone: tzinfo
 
 
-class _Plan:
+class _Plan(ABC):
     def __init__(self, mapping: Mapping) -> None:
         self._source = mapping.source
         self._fields = Fields(mapping.zone)
@@ -70,8 +71,9 @@ class _Plan:
         given = [field.path for field, _ in (*self._mapped, *self._constants)]
         return "occurred_at" in given
 
+    @abstractmethod
     def _filled(self, content: Any) -> Event:
-        raise NotImplementedError
+        """The event that a row's own content makes, without constants and identity."""
 
 
 class CsvPlan(_Plan):
