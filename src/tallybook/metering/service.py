@@ -1,7 +1,8 @@
 """The one way into the event store: check the whole batch, rate it, queue it, answer after the commit."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from itertools import accumulate, pairwise
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -17,6 +18,14 @@ from tallybook.metering.identity import content_hash, derived_id, identity_of, r
 from tallybook.metering.normalize import faults_of
 from tallybook.metering.store import EventStore
 from tallybook.pricing.cost import Rating
+
+_MADE_READY = 100
+"""Events from which on a batch is made ready before its turn; for fewer it is cheaper to do it in one go."""
+
+
+class _Batch(NamedTuple):
+    submissions: Sequence[Submission]
+    ready: object | None
 
 
 class Rater(Protocol):
@@ -52,7 +61,7 @@ class MeteringService:
         self._clock = clock
         self._uids = UidSource(clock)
         self._batch_events_max = batch_events_max
-        self.writer: GroupWriter[Sequence[Submission], Sequence[Outcome]] = GroupWriter(
+        self.writer: GroupWriter[_Batch, Sequence[Outcome]] = GroupWriter(
             "event",
             self._flush,
             queue_weight_max=queue_events_max,
@@ -133,7 +142,9 @@ class MeteringService:
         """
         if not submissions:
             return []
-        outcomes = await self.writer.submit(submissions, weight=len(submissions))
+        # The writer is the narrowest place: a large batch comes to it with most of its work done.
+        ready = self._store.make_ready(submissions) if len(submissions) >= _MADE_READY else None
+        outcomes = await self.writer.submit(_Batch(submissions, ready), weight=len(submissions))
         return outcomes if sender.reads_org else [_as_seen(outcome, sender) for outcome in outcomes]
 
     def close(self) -> None:
@@ -141,9 +152,12 @@ class MeteringService:
         self.writer.close()
         self._store.close()
 
-    def _flush(self, batches: Sequence[Sequence[Submission]]) -> Sequence[Sequence[Outcome]]:
-        outcomes = iter(self._store.append([submission for batch in batches for submission in batch]))
-        return [[next(outcomes) for _ in batch] for batch in batches]
+    def _flush(self, batches: Sequence[_Batch]) -> Sequence[Sequence[Outcome]]:
+        submissions = [submission for batch in batches for submission in batch.submissions]
+        ready = [batch.ready for batch in batches if batch.ready is not None]
+        outcomes = self._store.append(submissions, ready if len(ready) == len(batches) else ())
+        ends = list(accumulate(len(batch.submissions) for batch in batches))
+        return [outcomes[start:end] for start, end in pairwise([0, *ends])]
 
 
 def _on_behalf(event: UsageEvent, external_user_id: str) -> UsageEvent:

@@ -102,6 +102,26 @@ class EventStoreSuite:
             f"event-{number}": number for number in range(count)
         }
 
+    def test_batches_made_ready_before_are_stored_alike(self, store: EventStore, submit: Submitter, read: Read) -> None:
+        plain = [submit(told(number, team_id="t")) for number in range(3)]
+        store.append(plain)
+        batches = [[submit(told(10 + number)) for number in range(2)], [submit(told(20, model="gpt-4o"))]]
+        sent = [submission for batch in batches for submission in batch]
+        first = store.append(sent, [store.make_ready(batch) for batch in batches])
+        # Again with something new between: what is known must not be stored twice.
+        more = [*sent, submit(told(30, team_id="t"))]
+        again = store.append(more, [store.make_ready(more)])
+        assert [outcome.status for outcome in first] == [Status.INSERTED] * 3
+        assert [outcome.status for outcome in again] == [Status.DUPLICATE] * 3 + [Status.INSERTED]
+        facts = {fact["event_id"]: (fact["input_tokens"], fact["model"], fact["team_id"]) for fact in read()}
+        assert facts == {
+            **{f"event-{number}": (number, None, "t") for number in range(3)},
+            "event-10": (10, None, None),
+            "event-11": (11, None, None),
+            "event-20": (20, "gpt-4o", None),
+            "event-30": (30, None, "t"),
+        }
+
     def test_other_content_is_a_conflict_and_changes_nothing(
         self, store: EventStore, submit: Submitter, read: Read
     ) -> None:

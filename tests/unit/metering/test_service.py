@@ -54,7 +54,10 @@ class Shelf:
     appended: list[list[Submission]] = field(default_factory=list)
     closed_after: int | None = None
 
-    def append(self, submissions: Sequence[Submission]) -> list[Outcome]:
+    def make_ready(self, submissions: Sequence[Submission]) -> object:
+        return len(submissions)
+
+    def append(self, submissions: Sequence[Submission], ready: Sequence[object] = ()) -> list[Outcome]:
         self.reached.set()
         self.gate.wait(30)
         if self.failure is not None:

@@ -23,14 +23,28 @@ _SPREAD = {"id", "usage", "cost_pico", "occurred_at_us", "user_id", "api_key_id"
 _EVENT_COLUMNS = tuple((name, name not in _SPREAD) for name in UsageEvent.__struct_fields__)
 
 
-def fact_values(rows: Sequence[Submission], *, revision: int, seq: int, recorded_at_us: int) -> dict[str, Values]:
-    """The columns of `facts` for these rows, by name; columns without any value are left out."""
+Columns = Mapping[str, Values]
+
+
+def joined(parts: Sequence[Columns]) -> dict[str, Values]:
+    """The columns of several batches below each other; what a batch lacks is null."""
+    if len(parts) == 1:
+        return dict(parts[0])
+    whole: dict[str, Values] = {}
+    for name in dict.fromkeys(name for part in parts for name in part):
+        values: list[Any] = []
+        for part in parts:
+            values.extend(part.get(name) or [None] * len(part["uid"]))
+        whole[name] = values
+    return whole
+
+
+def fact_values(rows: Sequence[Submission], *, revision: int) -> Columns:
+    """The columns of `facts` for these rows, by name, but those of the commit; columns without a value are left out."""
     columns: dict[str, Values] = {
         "org_id": [row.org_id for row in rows],
         "uid": [row.uid for row in rows],
         "revision": [revision] * len(rows),
-        "seq": [seq] * len(rows),
-        "recorded_at": [recorded_at_us] * len(rows),
         "recorded_by": [row.recorded_by for row in rows],
         "occurred_at": [row.occurred_at_us for row in rows],
         "event_id": [row.event_id for row in rows],

@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import duckdb
@@ -11,7 +11,7 @@ import duckdb
 from tallybook.core.clock import Clock
 from tallybook.core.errors import StorageFull
 from tallybook.metering.event import Outcome, Status, Stored, Submission
-from tallybook.storage.duckdb.columns import Values, batch_of, fact_values
+from tallybook.storage.duckdb.columns import Columns, Values, batch_of, fact_values, joined
 from tallybook.storage.duckdb.engine import DuckEngine
 
 # Up to about two thousand keys the primary key index answers an IN list; beyond it a hash join is cheaper.
@@ -42,14 +42,18 @@ class DuckEventStore:
         self._seq = self._recorded_at_us = self._known_opening = 0
         self._refresh()
 
-    def append(self, submissions: Sequence[Submission]) -> list[Outcome]:
+    def make_ready(self, submissions: Sequence[Submission]) -> object:
+        return fact_values(submissions, revision=1)
+
+    def append(self, submissions: Sequence[Submission], ready: Sequence[object] = ()) -> list[Outcome]:
         if shutil.disk_usage(self._engine.path.parent).free < self._disk_reserve_bytes:
             raise StorageFull
         firsts: dict[bytes, Submission] = {}
         for submission in submissions:
             firsts.setdefault(submission.identity, submission)
-        known = self._insert_new(firsts)
-        if not known and len(firsts) == len(submissions):
+        all_firsts = len(firsts) == len(submissions)
+        known = self._insert_new(firsts, cast(Sequence[Columns], ready) if all_firsts else ())
+        if not known and all_firsts:
             return [_INSERTED] * len(submissions)
         return [_outcome(submission, firsts, known) for submission in submissions]
 
@@ -64,10 +68,10 @@ class DuckEventStore:
         finally:
             self._engine.close()
 
-    def _insert_new(self, firsts: Mapping[bytes, Submission]) -> Mapping[bytes, _Known]:
+    def _insert_new(self, firsts: Mapping[bytes, Submission], ready: Sequence[Columns]) -> Mapping[bytes, _Known]:
         """Optimistic: most flushes hold only new events, and a plain INSERT is by far the cheapest judge of that."""
         try:
-            self._insert(list(firsts.values()))
+            self._insert(list(firsts.values()), ready)
         except duckdb.ConstraintException:
             known = self._find(firsts)
             fresh = [submission for identity, submission in firsts.items() if identity not in known]
@@ -76,7 +80,7 @@ class DuckEventStore:
             return known
         return {}
 
-    def _insert(self, rows: Sequence[Submission]) -> None:
+    def _insert(self, rows: Sequence[Submission], ready: Sequence[Columns] = ()) -> None:
         self._refresh()
         seq = self._seq + 1
         recorded_at_us = max(self._clock.now_us(), self._recorded_at_us)
@@ -94,7 +98,9 @@ class DuckEventStore:
             _append(writer, "keys", keys)
             if requests:
                 _append(writer, "request_keys", _request_keys(requests))
-            _append(writer, "facts", fact_values(rows, revision=1, seq=seq, recorded_at_us=recorded_at_us))
+            facts = joined(ready or [fact_values(rows, revision=1)])
+            commit = {"seq": [seq] * len(rows), "recorded_at": [recorded_at_us] * len(rows)}
+            _append(writer, "facts", {**facts, **commit})
         self._seq, self._recorded_at_us = seq, recorded_at_us
 
     def _find(self, identities: Iterable[bytes]) -> dict[bytes, _Known]:
