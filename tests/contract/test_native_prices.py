@@ -1,4 +1,4 @@
-"""`PUT` and `GET /v1/prices` over HTTP, and what prices do to the events that come after them."""
+"""An org's own prices over HTTP, and what they do to the events that come after them. No catalogue is recorded here."""
 
 import itertools
 import time
@@ -9,11 +9,12 @@ import pytest
 
 COUNT = itertools.count(1)
 PER_MILLION = 10**6
+DAYS = ("2023-12-31", "2024-01-31", "2024-02-01", "2025-01-01")
 
 
 def new_model() -> str:
     """A model no other test has prices for."""
-    return f"model-{next(COUNT)}"
+    return f"model-{next(COUNT)}-"  # which begins no other
 
 
 def sheet(**fields: Any) -> dict[str, Any]:
@@ -26,6 +27,10 @@ def sheet(**fields: Any) -> dict[str, Any]:
         },
         **fields,
     }
+
+
+def tiered(tiers: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"per": 1, "usd": "1", "tiers": tiers}
 
 
 def put(client: httpx.Client, wanted: Any, **options: Any) -> httpx.Response:
@@ -66,7 +71,15 @@ def test_a_price_is_answered_as_it_was_sent(admin: httpx.Client) -> None:
         effective_from="2026-01-31T12:00:00+02:00",
         effective_to="2027-01-01T00:00:00.000001Z",
         source="https://openai.com/api/pricing",
-        rates={"input_tokens": {"per": 1000, "usd": "2.50"}, "audio_seconds": {"per": 3600, "usd": "1e-7"}},
+        daily={"from": "16:30", "to": "00:30:05"},
+        rates={
+            "input_tokens": {
+                "per": 1000,
+                "usd": "2.50",
+                "tiers": [{"above": 200000, "usd": "5.0"}, {"above": 1000000, "usd": "0"}],
+            },
+            "audio_seconds": {"per": 3600, "usd": "1e-7"},
+        },
     )
     answer = put(admin, wanted)
     assert answer.status_code == 201
@@ -77,22 +90,21 @@ def test_a_price_is_answered_as_it_was_sent(admin: httpx.Client) -> None:
         **wanted,
         "object": "price",
         "org_id": "default",
+        "origin": "org",
         "effective_from": "2026-01-31T10:00:00Z",
         "supersedes": None,
-        "rates": {
-            "input_tokens": {"per": 1000, "usd": "2.50"},
-            "audio_seconds": {"per": 3600, "usd": "0.0000001"},
-        },
+        "rates": {**wanted["rates"], "audio_seconds": {"per": 3600, "usd": "0.0000001"}},
     }
 
 
 def test_defaults(admin: httpx.Client) -> None:
     price = recorded(admin)
-    assert {name: price[name] for name in ("provider", "match", "mode", "effective_to", "source")} == {
+    assert {name: price[name] for name in ("provider", "match", "mode", "effective_to", "daily", "source")} == {
         "provider": None,
         "match": "equals",
         "mode": "standard",
         "effective_to": None,
+        "daily": None,
         "source": None,
     }
 
@@ -129,6 +141,56 @@ def test_modes_and_service_tiers(admin: httpx.Client) -> None:
     assert rating(admin, model, batch=True) == ("priced", "0.0034")
     assert rating(admin, model, service_tier="flex") == ("unpriced", None)
     assert rating(admin, model, service_tier="prioirty") == ("unpriced", None)
+
+
+def test_a_daily_window_goes_over_midnight_in_utc(admin: httpx.Client) -> None:
+    model = recorded(admin)["model"]
+    half = {"input_tokens": {"per": PER_MILLION, "usd": "1.25"}, "output_tokens": {"per": PER_MILLION, "usd": "5"}}
+    night = {"model": model, "daily": {"from": "16:30", "to": "00:30"}, "rates": half}
+    recorded(admin, **night)
+    assert put(admin, sheet(**night)).json()["code"] == "price_exists"
+    costs = {
+        time_of_day: rating(admin, model, occurred_at=f"2026-01-31T{time_of_day}Z")[1]
+        for time_of_day in ("00:29:59.999999", "00:30:00", "16:29:59.999999", "16:30:00", "23:59:59")
+    }
+    assert list(costs.values()) == ["0.0034", "0.0068", "0.0068", "0.0034", "0.0034"]
+    assert rating(admin, model, occurred_at="2026-01-31T17:30:00+02:00") == ("priced", "0.0068")
+
+
+def test_a_long_context_has_its_own_tier_for_all_units(admin: httpx.Client) -> None:
+    tiers = [{"above": 1200, "usd": "5"}, {"above": 2400, "usd": "50"}]
+    rates = {
+        "input_tokens": {"per": PER_MILLION, "usd": "2.5", "tiers": tiers},
+        "output_tokens": {"per": PER_MILLION, "usd": "10", "tiers": [{"above": 1200, "usd": "20"}]},
+    }
+    model = recorded(admin, rates=rates)["model"]
+    costs = {
+        tokens: rating(admin, model, usage={"input_tokens": tokens, "output_tokens": 380})[1]
+        for tokens in (1200, 1201, 2400, 2401)
+    }
+    assert costs == {1200: "0.0068", 1201: "0.013605", 2400: "0.0196", 2401: "0.12765"}
+
+
+def test_a_price_for_a_closed_day_reprices_nothing(admin: httpx.Client) -> None:
+    model = recorded(admin)["model"]
+    event = {"id": f"{model} closed", "occurred_at": "2024-03-01T12:00:00Z"}
+    assert rating(admin, model, **event) == ("priced", "0.0068")
+    asked = {"start": "2024-03-01T00:00:00Z", "end": "2024-03-02T00:00:00Z", "bucket": "1d", "model": model}
+    before = admin.get("/v1/usage/query", params=asked).raise_for_status().json()
+    assert before["data"][0]["results"][0]["cost_usd"] == "0.0068"
+    dear = {"input_tokens": {"per": 1, "usd": "1"}, "output_tokens": {"per": 1, "usd": "1"}}
+    recorded(admin, model=model, effective_from="2024-03-01T00:00:00Z", rates=dear)
+    assert admin.get("/v1/usage/query", params=asked).json() == before
+    assert rating(admin, model, **event) == ("priced", "0.0068")
+    assert rating(admin, model, occurred_at="2024-03-01T12:00:00Z") == ("priced", "1580")
+
+
+def test_overlapping_ranges_are_allowed_and_the_later_beginning_counts(admin: httpx.Client) -> None:
+    model = recorded(admin, effective_to="2025-01-01T00:00:00Z")["model"]
+    free = {"input_tokens": {"per": 1, "usd": "0"}, "output_tokens": {"per": 1, "usd": "0"}}
+    recorded(admin, model=model, effective_from="2024-01-01T00:00:00Z", effective_to="2024-02-01T00:00:00Z", rates=free)
+    found = [rating(admin, model, occurred_at=f"{day}T00:00:00Z")[0] for day in DAYS]
+    assert found == ["priced", "free", "priced", "unpriced"]
 
 
 def test_the_same_key_and_date_is_a_conflict_unless_superseded(admin: httpx.Client) -> None:
@@ -188,6 +250,41 @@ def test_a_repeat_is_answered_byte_for_byte(admin: httpx.Client) -> None:
         pytest.param({"match": "glob", "mode": "cheap"}, [["match"], ["mode"]], id="unknown words"),
         pytest.param({"rates": []}, [["rates"]], id="rates of the wrong type"),
         pytest.param({"tiers": [], "org_id": "other"}, [["tiers"], ["org_id"]], id="unknown fields"),
+        pytest.param({"daily": {"from": "24:00", "to": "1:00"}}, [["daily", "from"], ["daily", "to"]], id="no times"),
+        pytest.param({"daily": {"from": 5}}, [["daily", "from"], ["daily", "to"]], id="half a window"),
+        pytest.param({"daily": {"from": "08:00", "to": "08:00"}}, [["daily", "to"]], id="empty window"),
+        pytest.param({"daily": "08:00-09:00"}, [["daily"]], id="window of the wrong type"),
+        pytest.param(
+            {"rates": {"images": tiered([{"above": 0, "usd": "1"}, {"above": 5, "usd": "-1"}])}},
+            [["rates", "images", "tiers", 0, "above"], ["rates", "images", "tiers", 1, "usd"]],
+            id="tiers out of bounds",
+        ),
+        pytest.param(
+            {"rates": {"images": tiered([{"above": 9, "usd": "1"}, {"above": 9, "usd": "1"}])}},
+            [["rates", "images", "tiers", 1, "above"]],
+            id="tiers that do not rise",
+        ),
+        pytest.param(
+            {"rates": {"images": tiered([{"above": "9", "usd": 1}, {"more": 9}])}},
+            [
+                ["rates", "images", "tiers", 0, "above"],
+                ["rates", "images", "tiers", 0, "usd"],
+                ["rates", "images", "tiers", 1, "above"],
+                ["rates", "images", "tiers", 1, "usd"],
+                ["rates", "images", "tiers", 1, "more"],
+            ],
+            id="tiers of the wrong types",
+        ),
+        pytest.param(
+            {"rates": {"images": tiered([{"above": 10**30, "usd": "NaN"}])}},
+            [["rates", "images", "tiers", 0, "usd"]],
+            id="no number in a tier",
+        ),
+        pytest.param(
+            {"rates": {"images": tiered([{"above": above, "usd": "1"} for above in range(1, 12)])}},
+            [["rates", "images", "tiers"]],
+            id="too many tiers",
+        ),
         pytest.param(
             {"match": "regex", "model": "(", "rates": {"x": {"per": 0, "usd": "-1"}}},
             [["model"], ["rates", "x"], ["rates", "x", "usd"], ["rates", "x", "per"]],
@@ -195,7 +292,7 @@ def test_a_repeat_is_answered_byte_for_byte(admin: httpx.Client) -> None:
         ),
     ],
 )
-def test_every_fault_is_named(admin: httpx.Client, fields: dict[str, Any], places: list[list[str]]) -> None:
+def test_every_fault_is_named(admin: httpx.Client, fields: dict[str, Any], places: list[list[str | int]]) -> None:
     assert faults(put(admin, sheet(**fields))) == [["body", *place] for place in places]
 
 
@@ -313,3 +410,97 @@ def test_who_may_record_and_read(admin: httpx.Client) -> None:
         for key in (member, reader, writer, {"Authorization": "Bearer nobody"})
     ]
     assert statuses == [(403, 200), (403, 200), (201, 403), (401, 401)]
+
+
+def resolve(client: httpx.Client, **query: Any) -> dict[str, Any]:
+    return client.get("/v1/prices/resolve", params=query).raise_for_status().json()  # type: ignore[no-any-return]
+
+
+def test_a_resolution_tells_which_price_and_why(admin: httpx.Client) -> None:
+    first = recorded(admin)
+    model = first["model"]
+    second = recorded(admin, model=model, effective_from="2026-01-01T00:00:00Z")
+    general = recorded(admin, model=model, match="prefix")
+    later = recorded(admin, model=model, effective_from="2199-01-01T00:00:00Z")
+    found = resolve(admin, model=model.upper(), at="2026-01-31T00:00:00+01:00")
+    assert found == {
+        "object": "price_resolution",
+        "model": model.upper(),
+        "provider": None,
+        "mode": "standard",
+        "at": "2026-01-30T23:00:00Z",
+        "price": second,
+        "reason": None,
+        "matched": None,
+        "candidates": [
+            {"price": later, "standing": "not in force yet", "won": False},
+            {"price": second, "standing": "in force, and none in force comes before it", "won": True},
+            {
+                "price": first,
+                "standing": "in force, but another for the same models began or was recorded later",
+                "won": False,
+            },
+            {"price": general, "standing": "in force, but equals comes before prefix", "won": False},
+        ],
+        "candidates_total": 4,
+        "modes": ["standard"],
+    }
+    assert resolve(admin, model=model)["price"] == second
+    assert resolve(admin, model=model, at="1767225599")["price"] == first
+    few = resolve(admin, model=model, limit=1)
+    assert [each["won"] for each in few["candidates"]] == [False, True]
+    assert few["candidates_total"] == 4
+
+
+@pytest.mark.parametrize(
+    ("query", "reason"),
+    [
+        ({"mode": "flex"}, "there is no price for the mode flex, but for standard"),
+        ({"at": "2001-01-01T00:00:00Z"}, "there are prices, and none of them is in force at that time"),
+        ({"provider": "nobody", "model": "nothing"}, "no price names it, and no catalogue is recorded"),
+        ({"model": "nothing"}, "no price names it, and no catalogue is recorded"),
+    ],
+)
+def test_an_unknown_model_is_answered_with_the_reason(admin: httpx.Client, query: dict[str, str], reason: str) -> None:
+    found = resolve(admin, **{"model": recorded(admin)["model"]} | query)
+    assert (found["price"], found["reason"]) == (None, reason)
+    assert not any(candidate["won"] for candidate in found["candidates"])
+
+
+@pytest.mark.parametrize(
+    ("query", "place"),
+    [
+        ({}, "model"),
+        ({"model": ""}, "model"),
+        ({"model": "x" * 256}, "model"),
+        ({"model": "a\u0000"}, "model"),
+        ({"model": "m", "provider": ""}, "provider"),
+        ({"model": "m", "mode": "cheap"}, "mode"),
+        ({"model": "m", "at": "yesterday"}, "at"),
+        ({"model": "m", "at": "1969-12-31T23:59:59Z"}, "at"),
+        ({"model": "m", "at": "9" * 400}, "at"),
+        ({"model": "m", "limit": "0"}, "limit"),
+        ({"model": "m", "limit": "1001"}, "limit"),
+    ],
+)
+def test_questions_that_are_none(admin: httpx.Client, query: dict[str, str], place: str) -> None:
+    assert faults(admin.get("/v1/prices/resolve", params=query)) == [["query", place]]
+
+
+def test_a_member_may_ask_and_sees_no_other_org(admin: httpx.Client) -> None:
+    model = recorded(admin)["model"]
+    member = key_of(admin, "prices-askers", role="member", user_id="ana")
+    answer = admin.get("/v1/prices/resolve", params={"model": model}, headers=member).raise_for_status().json()
+    assert (answer["price"], answer["candidates"]) == (None, [])
+    for method, path in (("POST", "/v1/prices/sync"), ("GET", "/v1/prices/diff")):
+        for key in (member, key_of(admin, "prices-askers")):
+            assert admin.request(method, path, headers=key).status_code == 403
+
+
+@pytest.mark.parametrize("origin", ["", "ORG", "mine"])
+def test_origins(admin: httpx.Client, origin: str) -> None:
+    assert faults(admin.get("/v1/prices", params={"origin": origin})) == [["query", "origin"]]
+
+
+def test_without_a_catalogue_there_are_no_common_prices(admin: httpx.Client) -> None:
+    assert listed(admin, origin="catalogue") == listed(admin, origin="overlay") == []

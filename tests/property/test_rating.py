@@ -13,50 +13,20 @@ from tallybook.core.money import PICO_PER_USD
 from tallybook.pricing.cost import Plan, Pricing, rate
 from tallybook.pricing.pools import deal_for, deal_out
 from tallybook.pricing.price import RATED_UNITS, Rate
+from tests.usages import ALL_KINDS, KINDS, usage_of
 
 BILLABLE = [name for name, counter in COUNTERS.items() if counter.billable]
 TOKENS = {"input_tokens", "output_tokens"} | {part for groups in PARTS.values() for group in groups for part in group}
 
-# Kinds of tokens, each with the units that may pay for it, nearest first; a token counts under all of them.
-# (`cache_read` comes before `audio`: what is both and has no rate of its own is charged as cached.)
-KINDS = {
-    "text": ("input_tokens",),
-    "cached": ("cache_read_tokens", "input_tokens"),
-    "written": ("cache_write_tokens", "input_tokens"),
-    "written for an hour": ("cache_write_1h_tokens", "cache_write_tokens", "input_tokens"),
-    "written for 5 minutes": ("cache_write_5m_tokens", "cache_write_tokens", "input_tokens"),
-    "audio": ("input_audio_tokens", "input_tokens"),
-    "image": ("input_image_tokens", "input_tokens"),
-    "cached audio": ("cache_read_audio_tokens", "cache_read_tokens", "input_audio_tokens", "input_tokens"),
-    "cached image": ("cache_read_image_tokens", "cache_read_tokens", "input_image_tokens", "input_tokens"),
-    "answer": ("output_tokens",),
-    "thought": ("reasoning_tokens", "output_tokens"),
-    "spoken": ("output_audio_tokens", "output_tokens"),
-    "painted": ("output_image_tokens", "output_tokens"),
-}
-# Natures that overlap though no counter says how far.
-HIDDEN = {
-    "written audio": ("cache_write_tokens", "input_audio_tokens", "input_tokens"),
-    "spoken thought": ("reasoning_tokens", "output_audio_tokens", "output_tokens"),
-}
-
 counts = st.integers(0, 10**7)
 tellings = st.dictionaries(st.sampled_from(sorted(KINDS)), counts, max_size=6)
-hidden_tellings = st.dictionaries(st.sampled_from(sorted(KINDS | HIDDEN)), counts, max_size=6)
+hidden_tellings = st.dictionaries(st.sampled_from(sorted(ALL_KINDS)), counts, max_size=6)
 usds = st.decimals(0, 1000, places=6) | st.just(Decimal(0))
 nonzero_usds = st.decimals(Decimal("0.001"), 1000, places=6)
 pers = st.sampled_from([1, 3, 60, 1000, 3600, 10**6])
 sheets = st.dictionaries(st.sampled_from(sorted(TOKENS | {"images", "requests"})), st.builds(Rate, usds, pers))
 any_sheets = st.dictionaries(st.sampled_from(sorted(RATED_UNITS)), st.builds(Rate, nonzero_usds, st.just(1)))
 any_usages = st.dictionaries(st.sampled_from(sorted(COUNTERS)), st.integers(-3, 2**53 - 1))
-
-
-def usage_of(telling: dict[str, int]) -> dict[str, int]:
-    usage: Counter[str] = Counter()
-    for kind, tokens in telling.items():
-        for unit in (KINDS | HIDDEN)[kind]:
-            usage[unit] += tokens
-    return dict(usage)
 
 
 @given(tellings, sheets)
@@ -77,7 +47,7 @@ def test_pools_are_disjoint(telling: dict[str, int], sheet: dict[str, Rate]) -> 
     deal = deal_for(usage, sheet)
     pools, _ = deal_out(deal, usage)
     for total in ("input_tokens", "output_tokens"):
-        family = [kinds[:-1] for kinds in (KINDS | HIDDEN).values() if kinds[-1] == total]
+        family = [kinds[:-1] for kinds in ALL_KINDS.values() if kinds[-1] == total]
         units = {total, *(unit for kinds in family for unit in kinds)}
         charged = [pools[unit] for unit in deal.units if unit in units]
         assert min(charged, default=0) >= 0
@@ -86,7 +56,7 @@ def test_pools_are_disjoint(telling: dict[str, int], sheet: dict[str, Rate]) -> 
             assert sum(charged) == usage.get(total, 0)
 
 
-@given(hidden_tellings, sheets, st.sampled_from(sorted(KINDS | HIDDEN)), counts)
+@given(hidden_tellings, sheets, st.sampled_from(sorted(ALL_KINDS)), counts)
 def test_more_of_anything_never_costs_less(
     telling: dict[str, int], sheet: dict[str, Rate], kind: str, more: int
 ) -> None:
@@ -113,6 +83,13 @@ def test_the_order_of_counters_does_not_matter(usage: Usage, sheet: dict[str, Ra
     order.shuffle(names)
     plan = Plan("price", sheet)
     assert rate(plan, {name: usage[name] for name in names}) == rate(plan, usage)
+
+
+@given(hidden_tellings, sheets, st.sets(st.sampled_from(sorted(set(COUNTERS) - {"requests"}))))
+def test_a_counter_that_is_0_is_not_reported(telling: dict[str, int], sheet: dict[str, Rate], zeros: set[str]) -> None:
+    plan = Plan("price", sheet)
+    usage = {unit: tokens for unit, tokens in usage_of(telling).items() if tokens}
+    assert rate(plan, dict.fromkeys(sorted(zeros), 0) | usage) == rate(plan, usage)
 
 
 @given(any_usages, sheets)

@@ -1,7 +1,7 @@
-"""`tallybook prices`: list prices and append dated ones."""
+"""`tallybook prices`: list and explain prices, append dated ones, and follow the built-in catalogue."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import click
@@ -9,45 +9,106 @@ import click
 from tallybook.cli.connection import open_client
 from tallybook.cli.instants import instant_option
 from tallybook.cli.options import Options, shared_options
-from tallybook.cli.output import json_option, print_json, print_rows
+from tallybook.cli.output import Record, json_option, print_json, print_record, print_rows
 from tallybook.cli.pairs import Pair, PairsCommand, PairType
 
-COLUMNS = (
-    "id",
-    "org_id",
-    "provider",
-    "model",
-    "match",
-    "mode",
-    "effective_from",
-    "effective_to",
-    "rates",
-    "source",
-)
+COLUMNS = ("id", "models", "mode", "from", "to", "daily", "rates", "source")
+CANDIDATE_COLUMNS = ("id", "origin", "models", "from", "to", "daily", "standing")
+RATE_COLUMNS = ("rate", "usd", "per")
+CHANGE_COLUMNS = ("models", "mode", "from", "daily", "change")
 FIRST_DAY = "2000-01-01"  # the earliest day an event can be dated
 _RATE = re.compile(r"(\d+(?:\.\d+)?)(?:/([1-9]\d*))?", re.ASCII)
+_TIER = re.compile(r"(\d+):(\d+(?:\.\d+)?)", re.ASCII)
+_DAILY = re.compile(r"(\d\d:\d\d(?::\d\d)?)-(\d\d:\d\d(?::\d\d)?)", re.ASCII)
+_MODES = ["standard", "batch", "flex", "priority", "fast"]
 
 
 @click.group()
 def prices() -> None:
-    """List and set prices."""
+    """List, set and explain prices; sync the catalogue."""
 
 
 @prices.command("list")
+@click.option(
+    "--origin",
+    type=click.Choice(["org", "overlay", "catalogue"]),
+    default="org",
+    show_default=True,
+    help="The org's own prices, or those of every org.",
+)
+@click.option("--provider", help="Only prices that name exactly this provider.")
+@click.option("--model", help="Only prices for exactly this text.")
 @shared_options
 @json_option
-def list_prices(options: Options, as_json: bool) -> None:
-    """List the org's own prices, past and future ones too."""
+def list_prices(options: Options, as_json: bool, **narrowed: Any) -> None:
+    """List prices, newest first, past and future ones too."""
     with open_client(options) as client:
-        rows = list(client.prices.all())
+        rows = list(client.prices.all(**narrowed))
     if as_json:
         print_json(rows)
     else:
         print_rows([_shown(row) for row in rows], COLUMNS, empty="no prices")
 
 
+@prices.command("explain")
+@click.argument("model")
+@click.option("--provider", help="The provider that events name.")
+@click.option("--at", metavar="DATE", callback=instant_option, help="When the event occurs; now by default.")
+@click.option("--mode", type=click.Choice(_MODES), default="standard", show_default=True)
+@shared_options
+@json_option
+def explain_price(options: Options, as_json: bool, model: str, **asked: Any) -> None:
+    """Show which price an event gets that names MODEL, every price that could have been it, and why."""
+    with open_client(options) as client:
+        found = client.prices.resolve(model, **asked)
+    if as_json:
+        print_json(found)
+        return
+    print_record(_summary(found))
+    if found["price"] is not None:
+        click.echo()
+        print_rows(list(_rate_rows(found["price"]["rates"])), RATE_COLUMNS, empty="no rates")
+    click.echo()
+    print_rows([_candidate(each) for each in found["candidates"]], CANDIDATE_COLUMNS, empty="no candidates")
+    _tell_of_more(len(found["candidates"]), found["candidates_total"])
+
+
+@prices.command("sync")
+@shared_options
+@json_option
+def sync_prices(options: Options, as_json: bool) -> None:
+    """Take over the catalogue installed on the server; needs a cluster admin.
+
+    Prices are added, none is changed: what events were priced with stays as it is.
+    """
+    with open_client(options) as client:
+        done = client.prices.sync()
+    if as_json:
+        print_json(done)
+        return
+    before = done["previous_version"]
+    since = "the first sync" if before is None else "no newer version" if before == done["version"] else f"was {before}"
+    click.echo(f"{done['version']} ({since}): {_count(done['recorded'], 'price')} recorded")
+
+
+@prices.command("diff")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Most changes to show.")
+@shared_options
+@json_option
+def show_differences(options: Options, as_json: bool, limit: int) -> None:
+    """Show what a sync would record now; needs a cluster admin."""
+    with open_client(options) as client:
+        found = client.prices.diff(limit=limit)
+    if as_json:
+        print_json(found)
+        return
+    click.echo(f"recorded   {found['recorded_version'] or 'no catalogue'}\ninstalled  {found['installed_version']}\n")
+    print_rows([_change(each) for each in found["changes"]], CHANGE_COLUMNS, empty="a sync would record nothing")
+    _tell_of_more(len(found["changes"]), found["changes_total"])
+
+
 class SetCommand(PairsCommand):
-    pair_flags = ("--rate",)
+    pair_flags = ("--rate", "--tier")
 
 
 @prices.command("set", cls=SetCommand)
@@ -55,6 +116,14 @@ class SetCommand(PairsCommand):
 @click.option("--input", "input_usd", metavar="USD", help="The same as --rate input_tokens=USD.")
 @click.option("--output", "output_usd", metavar="USD", help="The same as --rate output_tokens=USD.")
 @click.option("--rate", "rates", type=PairType(), multiple=True, metavar="UNIT=USD[/PER]...", help="Rate of any unit.")
+@click.option(
+    "--tier",
+    "tiers",
+    type=PairType(),
+    multiple=True,
+    metavar="UNIT=ABOVE:USD...",
+    help="Another amount for events of more than ABOVE input tokens.",
+)
 @click.option(
     "--per",
     type=click.IntRange(min=1),
@@ -72,14 +141,10 @@ class SetCommand(PairsCommand):
     help="First instant it is valid for.",
 )
 @click.option("--to", "effective_to", metavar="DATE", callback=instant_option, help="Valid before this instant.")
+@click.option("--daily", metavar="FROM-TO", help="Only for this part of each day (UTC), such as 16:30-00:30.")
 @click.option("--provider", help="Only for events of this provider.")
 @click.option("--match", type=click.Choice(["equals", "prefix", "regex"]), default="equals", show_default=True)
-@click.option(
-    "--mode",
-    type=click.Choice(["standard", "batch", "flex", "priority", "fast"]),
-    default="standard",
-    show_default=True,
-)
+@click.option("--mode", type=click.Choice(_MODES), default="standard", show_default=True)
 @click.option("--source", help="Where the price is written: a page, a contract.")
 @click.option("--supersedes", metavar="ID", help="The price of the same date that this one replaces.")
 @shared_options
@@ -90,7 +155,9 @@ def set_price(
     input_usd: str | None,
     output_usd: str | None,
     rates: tuple[Pair, ...],
+    tiers: tuple[Pair, ...],
     per: int,
+    daily: str | None,
     as_json: bool,
     **fields: Any,
 ) -> None:
@@ -101,8 +168,10 @@ def set_price(
     shorthand = [("input_tokens", input_usd), ("output_tokens", output_usd)]
     pairs = [Pair(unit, usd) for unit, usd in shorthand if usd is not None]
     sheet = rate_sheet([*pairs, *rates], per)
+    add_tiers(sheet, tiers)
+    window = daily_window(daily)
     with open_client(options) as client:
-        price = client.prices.put(model, sheet, **fields)
+        price = client.prices.put(model, sheet, daily=window, **fields)
     if as_json:
         print_json(price)
     else:
@@ -124,6 +193,100 @@ def rate_sheet(pairs: list[Pair], per: int) -> dict[str, dict[str, Any]]:
     return sheet
 
 
-def _shown(price: Mapping[str, Any]) -> dict[str, Any]:
-    rates = [f"{unit}={rate['usd']}/{rate['per']}" for unit, rate in price["rates"].items()]
-    return {**price, "rates": rates}
+def add_tiers(sheet: dict[str, dict[str, Any]], pairs: Sequence[Pair]) -> None:
+    """Adds `unit=above:usd` to the rate of its unit."""
+    for unit, text in pairs:
+        match = _TIER.fullmatch(text)
+        if match is None:
+            raise click.UsageError(f"the tier of {unit} must be tokens and dollars such as 200000:5, not {text!r}")
+        if unit not in sheet:
+            raise click.UsageError(f"{unit} has a tier and no rate")
+        sheet[unit].setdefault("tiers", []).append({"above": int(match[1]), "usd": match[2]})
+
+
+def daily_window(text: str | None) -> dict[str, str] | None:
+    if text is None:
+        return None
+    match = _DAILY.fullmatch(text)
+    if match is None:
+        raise click.UsageError(f"--daily must be two times of day such as 16:30-00:30, not {text!r}")
+    return {"from": match[1], "to": match[2]}
+
+
+def _shown(price: Record) -> Record:
+    rates = [f"{unit}={text}" for unit, text in _sheet(price["rates"]).items()]
+    return {**price, **_place(price), "rates": rates}
+
+
+def _place(price: Record) -> Record:
+    """What a price is for and when, in few words."""
+    names = price["model"] if price["provider"] is None else f"{price['provider']}:{price['model']}"
+    return {
+        "models": names if price.get("match", "equals") == "equals" else f"{price['match']} {names}",
+        "from": _day(price["effective_from"]),
+        "to": _day(price.get("effective_to")),
+        "daily": None if price["daily"] is None else f"{price['daily']['from']}-{price['daily']['to']}",
+    }
+
+
+def _day(instant: str | None) -> str | None:
+    """A midnight as its day, which `prices set` takes as well."""
+    return None if instant is None else instant.removesuffix("T00:00:00Z")
+
+
+def _sheet(rates: Mapping[str, Record] | None) -> dict[str, str]:
+    """The rates as `prices set` takes them: `2.5/1000000`, tiers behind it."""
+    return {unit: ",".join([f"{rate['usd']}/{rate['per']}", *_tiers(rate)]) for unit, rate in (rates or {}).items()}
+
+
+def _tiers(rate: Record) -> list[str]:
+    return [f"{tier['above']}:{tier['usd']}" for tier in rate.get("tiers", ())]
+
+
+def _summary(found: Record) -> Record:
+    """What was asked, how it was understood, and what came of it."""
+    matched, price = found["matched"], found["price"]
+    summary = {"model": found["model"], "provider": found["provider"], "mode": found["mode"], "at": found["at"]}
+    if matched is not None:
+        summary["catalogue"] = f"{matched['provider']}:{matched['model']}, found by: {matched['rule']}"
+    if price is None:
+        return {**summary, "price": None, "because": found["reason"], "modes": found["modes"]}
+    summary["price"] = f"{price['id']} ({price['origin']})"
+    summary["because"] = next(each["standing"] for each in found["candidates"] if each["won"])
+    return {**summary, "source": price["source"], "modes": found["modes"]}
+
+
+def _rate_rows(rates: Mapping[str, Record]) -> Iterator[Record]:
+    for unit, rate in rates.items():
+        yield {"rate": unit, "usd": rate["usd"], "per": rate["per"]}
+        for tier in rate.get("tiers", ()):
+            yield {"rate": f"  above {tier['above']} input tokens", "usd": tier["usd"], "per": rate["per"]}
+
+
+def _candidate(candidate: Record) -> Record:
+    price = candidate["price"]
+    standing = f"taken: {candidate['standing']}" if candidate["won"] else candidate["standing"]
+    return {**price, **_place(price), "standing": standing}
+
+
+def _change(change: Record) -> Record:
+    return {**change, **_place(change), "change": ["ends"] if change["ends"] else list(_rate_changes(change))}
+
+
+def _rate_changes(change: Record) -> Iterator[str]:
+    before, after = _sheet(change["rates_before"]), _sheet(change["rates_after"])
+    if not before:
+        yield "new:"
+    for unit in before | after:
+        old, new = before.get(unit), after.get(unit)
+        if old != new:
+            yield f"{unit}={old}->{new or 'none'}" if old else f"{unit}={new}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _tell_of_more(shown: int, total: int) -> None:
+    if total > shown:
+        click.echo(f"and {total - shown} more")

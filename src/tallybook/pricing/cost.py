@@ -1,16 +1,20 @@
 """Usage + price in force -> cost, line by line. Pure."""
 
+from bisect import bisect_left
 from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
+from functools import lru_cache
 from math import lcm
 
 import msgspec
 
-from tallybook.core.counters import COUNTERS, Usage
+from tallybook.core.counters import COUNTERS, PARTS, Usage
 from tallybook.core.money import PICO_PER_USD, divide_half_even
-from tallybook.pricing.pools import Deal, deal_for, deal_out, unpriced_of
-from tallybook.pricing.price import Rate
+from tallybook.pricing.pools import deal_for, deal_out, unpriced_of
+from tallybook.pricing.price import Price, Rate
 
 
 class Pricing(Enum):
@@ -31,7 +35,7 @@ class Rating(msgspec.Struct, frozen=True, gc=False):
 
     `cost_pico` is None exactly when unpriced. `known_cost_pico` is the exact sum of `lines` (unit, amount),
     or the given cost; lines of amount 0 are left out. `unpriced_units` names the reported units without a
-    rate. Both come in the order of `COUNTERS`.
+    rate. Both come in the order of `COUNTERS`. `matched` is what the price is for, such as `openai:gpt-4o`.
     """
 
     pricing: Pricing
@@ -40,6 +44,7 @@ class Rating(msgspec.Struct, frozen=True, gc=False):
     lines: tuple[tuple[str, int], ...] = ()
     unpriced_units: tuple[str, ...] = ()
     price_id: str | None = None
+    matched: str | None = None
 
 
 def given(cost_pico: int) -> Rating:
@@ -47,80 +52,106 @@ def given(cost_pico: int) -> Rating:
     return Rating(Pricing.GIVEN, cost_pico, cost_pico)
 
 
+# A deal depends only on which counters an event reports, in which order, and which units have a rate: few of the
+# possible sets occur, and most prices share theirs.
+_deal = lru_cache(maxsize=10_000)(deal_for)
+
+
 class Plan:
-    """A price made ready for rating: each rate in picodollars per stored unit, over one common denominator.
+    """A price without tiers made ready: each rate in picodollars per stored unit, over one common denominator."""
 
-    Deals depend only on which counters an event reports; each is worked out once and kept.
-    """
-
-    # Counters may come in any order, and each order is kept apart: beyond so many, all are worked out again.
-    _DEALS_MAX = 1_000
-
-    def __init__(self, price_id: str | None, rates: Mapping[str, Rate]) -> None:
+    def __init__(self, price_id: str | None, rates: Mapping[str, Rate], matched: str | None = None) -> None:
         exact = {unit: _pico_per_stored_unit(unit, rate) for unit, rate in rates.items()}
         self.price_id = price_id
+        self.matched = matched
+        self.units = frozenset(rates)
         self.denominator = lcm(*(rate.denominator for rate in exact.values()))
         self.numerators = {unit: int(rate * self.denominator) for unit, rate in exact.items()}
         self.counts_requests = "requests" in rates
-        self._deals: dict[tuple[str, ...], Deal] = {}
 
-    def deal(self, counters: tuple[str, ...]) -> Deal:
-        deal = self._deals.get(counters)
-        if deal is None:
-            if len(self._deals) >= self._DEALS_MAX:
-                self._deals.clear()
-            deal = self._deals[counters] = deal_for(counters, self.numerators)
-        return deal
+
+class TieredPlan:
+    """A price with tiers made ready: a plan for each range of context lengths."""
+
+    def __init__(self, price_id: str | None, rates: Mapping[str, Rate], matched: str | None = None) -> None:
+        self._above = sorted({tier.above for rate in rates.values() for tier in rate.tiers})
+        self._plans = [Plan(price_id, _rates_above(rates, above), matched) for above in (0, *self._above)]
+
+    def plan_for(self, usage: Usage) -> Plan:
+        return self._plans[bisect_left(self._above, context_tokens(usage))]
+
+
+def plan_of(price: Price) -> Plan | TieredPlan:
+    """A price made ready for rating."""
+    matched = price.model if price.provider is None else f"{price.provider}:{price.model}"
+    kind = TieredPlan if any(rate.tiers for rate in price.rates.values()) else Plan
+    return kind(price.id, price.rates, matched)
+
+
+def context_tokens(usage: Usage) -> int:
+    """The length of the context, which decides the tier: all input tokens, whether or not the total was sent."""
+    total = usage.get("input_tokens")
+    return _parts_of_context(usage) if total is None else total
+
+
+def _parts_of_context(usage: Usage) -> int:
+    return max(sum(usage.get(part, 0) for part in group) for group in PARTS["input_tokens"])
+
+
+def _rates_above(rates: Mapping[str, Rate], context: int) -> dict[str, Rate]:
+    """The rates of a context longer than that by the least."""
+    return {unit: replace(rate, usd=_usd_above(rate, context), tiers=()) for unit, rate in rates.items()}
+
+
+def _usd_above(rate: Rate, context: int) -> Decimal:
+    return next((tier.usd for tier in reversed(rate.tiers) if tier.above <= context), rate.usd)
 
 
 def rate(plan: Plan, usage: Usage) -> Rating:
     """What a usage costs under a plan. Each line is rounded once, half-even; the cost is their exact sum.
 
-    A counter is reported when its value is above 0; `requests` counts 1 where it is not sent but has a rate.
-    Raises nothing, whatever the values, and no amount is negative.
+    A counter is reported when its value is above 0; `requests` counts 1 where it is not sent but has a rate. Totals
+    include their parts. Raises nothing, whatever the values, and no amount is negative.
     """
     if plan.counts_requests and "requests" not in usage:
         usage = {**usage, "requests": 1}
-    if min(usage.values(), default=1) <= 0:
-        usage = {counter: value for counter, value in usage.items() if value > 0}
-    deal = plan.deal(tuple(usage))
-    return _rated_plainly(plan, deal, usage) or _rated_by_pools(plan, deal, usage)
-
-
-def _rated_plainly(plan: Plan, deal: Deal, usage: Usage) -> Rating | None:
-    """In one pass, where every pool is a plain difference and something is charged, which is nearly always."""
-    if deal.differences is None:
-        return None
+    # One pass, where every pool is a plain difference and something is charged, which is nearly always.
     cost_pico = 0
     lines = []
     numerators, denominator = plan.numerators, plan.denominator
-    for unit, counter, parts in deal.differences:
+    for unit, counter, parts in _deal(tuple(usage), plan.units).differences:
         pool = usage[counter]
         for part in parts:
             pool -= usage[part]
         if pool < 0:
-            return None
+            return _rated_by_pools(plan, usage)
         amount = pool * numerators[unit]
         if denominator != 1:
             amount = divide_half_even(amount, denominator)
         if amount:
             cost_pico += amount
             lines.append((unit, amount))
-    return Rating(Pricing.PRICED, cost_pico, cost_pico, tuple(lines), (), plan.price_id) if cost_pico else None
+    if cost_pico:
+        return Rating(_PRICED, cost_pico, cost_pico, tuple(lines), (), plan.price_id, plan.matched)
+    return _rated_by_pools(plan, usage)
 
 
-def _rated_by_pools(plan: Plan, deal: Deal, usage: Usage) -> Rating:
-    pools, left = deal_out(deal, usage)
+_PRICED = Pricing.PRICED  # to look it up in the class takes as long as the rest of a line
+
+
+def _rated_by_pools(plan: Plan, usage: Usage) -> Rating:
+    reported = {counter: value for counter, value in usage.items() if value > 0}
+    deal = _deal(tuple(reported), plan.units)
+    pools, left = deal_out(deal, reported)
     charged = [(unit, pools[unit] * plan.numerators[unit]) for unit in deal.units]
-    amounts = [(unit, divide_half_even(amount, plan.denominator)) for unit, amount in charged]
-    lines = tuple((unit, amount) for unit, amount in amounts if amount)
-    cost_pico = sum(amount for _, amount in lines)
+    lines = tuple((unit, amount) for unit, exact in charged if (amount := divide_half_even(exact, plan.denominator)))
+    cost_pico = sum([amount for _, amount in lines])
     if unpriced := unpriced_of(deal, left):
-        return Rating(Pricing.UNPRICED, None, cost_pico, lines, unpriced, plan.price_id)
+        return Rating(Pricing.UNPRICED, None, cost_pico, lines, unpriced, plan.price_id, plan.matched)
     # A cost that rounds to 0 is a price all the same.
-    if any(amount for _, amount in charged):
-        return Rating(Pricing.PRICED, cost_pico, cost_pico, lines, (), plan.price_id)
-    return Rating(Pricing.FREE, 0, 0, (), (), plan.price_id)
+    if any(exact for _, exact in charged):
+        return Rating(Pricing.PRICED, cost_pico, cost_pico, lines, (), plan.price_id, plan.matched)
+    return Rating(Pricing.FREE, 0, 0, (), (), plan.price_id, plan.matched)
 
 
 def _pico_per_stored_unit(unit: str, rate: Rate) -> Fraction:

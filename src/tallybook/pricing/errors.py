@@ -1,6 +1,6 @@
 """Refusals of the pricing room."""
 
-from tallybook.core.errors import Conflict
+from tallybook.core.errors import Conflict, Unavailable
 
 
 class PriceExists(Conflict):
@@ -15,3 +15,9 @@ class AlreadySuperseded(Conflict):
 
     def __init__(self, price_id: str) -> None:
         super().__init__(f"the price {price_id} is already superseded by another")
+
+
+class CatalogueUnreadable(Unavailable):
+    """The installed catalogue cannot be used; what is recorded stays in force."""
+
+    code = "catalogue_unreadable"

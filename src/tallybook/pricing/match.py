@@ -39,22 +39,22 @@ def provider_fits(priced: str | None, named: str | None) -> bool:
     return priced is None or named is None or priced == named
 
 
-def split_provider(model: str, is_known: Callable[[str], bool]) -> tuple[str | None, str]:
-    """`openai:gpt-4o` as (`openai`, `gpt-4o`) if that provider is known; any other name stays whole."""
-    provider, colon, name = model.partition(":")
-    return (provider, name) if colon and is_known(provider) else (None, model)
+def split_provider(model: str, mark: str, is_known: Callable[[str], bool]) -> tuple[str | None, str]:
+    """`openai:gpt-4o` at `:` as (`openai`, `gpt-4o`) if that provider is known; any other name stays whole."""
+    provider, found, name = model.partition(mark)
+    return (provider, name) if found and is_known(provider) else (None, model)
 
 
-Closeness = tuple[bool, int, int, bool]
+Closeness = tuple[int, int, bool]
 
 
-def closeness(match: Match, model: str, *, own: bool, same_provider: bool) -> Closeness:
+def closeness(match: Match, model: str, *, same_provider: bool) -> Closeness:
     """How closely a fitting price is meant for an event; the smallest wins.
 
-    An org's own price comes before one for every org; then equals before prefix before regex, longer texts
-    first; then one that says the same about the provider as the event does.
+    Equals before prefix before regex, longer texts first; then one that says the same about the provider as the
+    event does.
     """
-    return (not own, _MATCH_ORDER[match], -len(model), not same_provider)
+    return (_MATCH_ORDER[match], -len(model), not same_provider)
 
 
 _MATCH_ORDER = {match: order for order, match in enumerate(Match)}

@@ -25,13 +25,13 @@ class Deal(NamedTuple):
     Without `steps` no counters overlap and each is its own pool. `uncovered` are reported billable counters
     that no rate covers, with their reported totals: unpriced unless their tokens were all charged as
     something else. `differences`, where the steps come down to them, are the pools as (unit, counter, parts):
-    the counter less those parts, as long as none is negative.
+    the counter less those parts, as long as none is negative. Where they do not, there are none.
     """
 
     units: tuple[str, ...]
     steps: tuple[Step, ...]
     uncovered: tuple[tuple[str, tuple[str, ...]], ...]
-    differences: tuple[tuple[str, str, tuple[str, ...]], ...] | None = None
+    differences: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
 
 
 def deal_for(reported: Container[str], rated: Container[str]) -> Deal:
@@ -56,22 +56,22 @@ def deal_for(reported: Container[str], rated: Container[str]) -> Deal:
     ]
     overlapping = any(step.totals or step.counter != step.unit for step in steps)
     units = _among({step.unit for step in steps}, tuple(COUNTERS))
-    differences = None if uncovered else _differences(steps)
+    differences = () if uncovered else _differences(steps)
     return Deal(units, tuple(steps) if overlapping else (), tuple(uncovered), differences)
 
 
-def _differences(steps: Sequence[Step]) -> tuple[tuple[str, str, tuple[str, ...]], ...] | None:
-    """The pools as plain differences, in the order of `COUNTERS`; None where it takes more than that."""
+def _differences(steps: Sequence[Step]) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
+    """The pools as plain differences, in the order of `COUNTERS`; none where it takes more than that."""
     parts: dict[str, tuple[str, ...]] = {step.counter: () for step in steps}
     for step in steps:
         if any(total not in parts for total in step.totals):
-            return None
+            return ()
         if parts[step.counter] and step.totals:
-            return None
+            return ()
         for total in step.totals:
             parts[total] = (*parts[total], step.counter)
     if len({step.unit for step in steps}) < len(steps):
-        return None
+        return ()
     by_unit = {step.unit: step.counter for step in steps}
     return tuple((unit, by_unit[unit], parts[by_unit[unit]]) for unit in COUNTERS if unit in by_unit)
 
@@ -96,7 +96,7 @@ def deal_out(deal: Deal, usage: Usage) -> tuple[Mapping[str, int], Mapping[str, 
 def unpriced_of(deal: Deal, left: Mapping[str, int]) -> tuple[str, ...]:
     """The counters whose tokens are charged by no rate, in the order of `COUNTERS`."""
     return tuple(
-        counter for counter, totals in deal.uncovered if left[counter] and all(left[total] for total in totals)
+        [counter for counter, totals in deal.uncovered if left[counter] and all(map(left.__getitem__, totals))]
     )
 
 

@@ -7,14 +7,15 @@ from enum import StrEnum
 
 from tallybook.core.counters import COUNTERS, Aggregate
 from tallybook.core.errors import Fault
-from tallybook.core.money import COST_USD_MAX
-from tallybook.core.time_window import instant_text, parse_instant
+from tallybook.core.money import COST_USD_MAX, COUNTER_MAX
+from tallybook.core.time_window import DAY_US, instant_text, parse_instant
 from tallybook.core.unit_of_work import Record
 from tallybook.pricing.match import BadPattern, Match, name_test
 
 EARLIEST_US = parse_instant("1970-01-01T00:00:00Z")
 LATEST_US = parse_instant("2200-01-01T00:00:00Z")
 PER_MAX = 10**12
+TIERS_MAX = 10
 
 RATED_UNITS = frozenset(name for name, counter in COUNTERS.items() if counter.aggregate is Aggregate.SUM)
 """What a price may have a rate for: every counter that adds up."""
@@ -30,7 +31,9 @@ class Mode(StrEnum):
     FAST = "fast"
 
 
-_MODES = {"": Mode.STANDARD, "auto": Mode.STANDARD, "default": Mode.STANDARD} | {mode.value: mode for mode in Mode}
+# What providers call the tier that is not special: OpenAI, Groq, Anthropic.
+_STANDARD = ("", "auto", "default", "on_demand", "standard_only")
+_MODES = dict.fromkeys(_STANDARD, Mode.STANDARD) | {mode.value: mode for mode in Mode}
 
 
 def mode_of(service_tier: str | None, batch: bool) -> Mode | None:
@@ -43,12 +46,55 @@ def mode_of(service_tier: str | None, batch: bool) -> Mode | None:
     return _MODES.get("" if service_tier is None else service_tier.lower())
 
 
+class Origin(StrEnum):
+    """Where a price comes from, in the order of precedence: an org, Tallybook's overlay, the built-in catalogue."""
+
+    ORG = "org"
+    OVERLAY = "overlay"
+    CATALOGUE = "catalogue"
+
+
+@dataclass(frozen=True)
+class Tier:
+    """`usd` takes the place of the rate's own where the context is longer than `above` input tokens.
+
+    It is then for all units of the event, not just for those beyond.
+    """
+
+    above: int
+    usd: Decimal
+
+
 @dataclass(frozen=True)
 class Rate:
-    """`usd` US dollars for every `per` units (tokens, seconds, requests …), exactly as its source says."""
+    """`usd` US dollars for every `per` units (tokens, seconds, requests …), exactly as its source says.
+
+    `tiers` rise by `above`; the last one that the context exceeds counts.
+    """
 
     usd: Decimal
     per: int
+    tiers: tuple[Tier, ...] = ()
+
+    def to_record(self) -> Record:
+        """Plain values, decimals as text."""
+        flat = {"usd": f"{self.usd:f}", "per": self.per}
+        tiers = [{"above": tier.above, "usd": f"{tier.usd:f}"} for tier in self.tiers]
+        return {**flat, "tiers": tiers} if tiers else flat
+
+
+@dataclass(frozen=True)
+class DailyWindow:
+    """A part of each UTC day: from `start_us` to before `end_us` after midnight; over midnight if the end is less."""
+
+    start_us: int
+    end_us: int
+
+    def covers(self, day_us: int) -> bool:
+        """Whether that microsecond of the day lies inside."""
+        if self.start_us <= self.end_us:
+            return self.start_us <= day_us < self.end_us
+        return day_us >= self.start_us or day_us < self.end_us
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +102,8 @@ class NewPrice:
     """One version of a model's whole rate sheet, about to be recorded.
 
     In force for events with `effective_from_us <= occurred_at < effective_to_us` (None: until further
-    notice). `provider` None: whichever provider an event names. `supersedes` is the id of a price that was
-    wrong and takes part no more.
+    notice), and with `daily` only in that part of each day. `provider` None: whichever provider an event
+    names. `supersedes` is the id of a price that was wrong and takes part no more.
     """
 
     provider: str | None
@@ -67,16 +113,20 @@ class NewPrice:
     effective_from_us: int
     effective_to_us: int | None
     rates: Mapping[str, Rate]
+    daily: DailyWindow | None = None
     source: str | None = None
     supersedes: str | None = None
 
     @property
-    def key(self) -> tuple[str | None, str, Match, Mode]:
+    def key(self) -> "PriceKey":
         """What the price is for. Of an owner's prices with the same key, the one that began last counts."""
         provider = None if self.provider is None else self.provider.lower()
         # In a pattern the case has a meaning: \d and \D are opposites.
         model = self.model if self.match is Match.REGEX else self.model.lower()
         return provider, model, self.match, self.mode
+
+
+PriceKey = tuple[str | None, str, Match, Mode]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,17 +135,18 @@ class Price(NewPrice):
 
     id: str
     org_id: str | None
+    origin: Origin
     recorded_at_us: int
 
     def to_record(self) -> Record:
         """Plain values for the admin log; decimals as text."""
-        rates = {unit: {"usd": f"{rate.usd:f}", "per": rate.per} for unit, rate in self.rates.items()}
-        return {**vars(self), "rates": rates}
+        rates = {unit: rate.to_record() for unit, rate in self.rates.items()}
+        return {**vars(self), "rates": rates, "daily": None if self.daily is None else vars(self.daily)}
 
 
 def faults_of(price: NewPrice) -> list[Fault]:
     """Everything that keeps the price out, each with the field's place inside the price."""
-    faults = [*_pattern_faults(price), *_range_faults(price)]
+    faults = [*_pattern_faults(price), *_range_faults(price), *_window_faults(price)]
     if not price.rates:
         faults.append(Fault(("rates",), "must have at least one rate"))
     for unit, rate in price.rates.items():
@@ -122,10 +173,37 @@ def _range_faults(price: NewPrice) -> Iterator[Fault]:
         yield Fault(("effective_to",), "must be later than effective_from")
 
 
+def _window_faults(price: NewPrice) -> Iterator[Fault]:
+    if price.daily is None:
+        return
+    for end, offset_us in (("from", price.daily.start_us), ("to", price.daily.end_us)):
+        if not 0 <= offset_us < DAY_US:
+            yield Fault(("daily", end), "must be a time of day")
+    if price.daily.start_us == price.daily.end_us:
+        yield Fault(("daily", "to"), "must differ from its beginning; leave daily out for the whole day")
+
+
 def _rate_faults(unit: str, rate: Rate) -> Iterator[Fault]:
     if unit not in RATED_UNITS:
         yield Fault(("rates", unit), "is no unit that a price can have a rate for")
-    if rate.usd.is_signed() or rate.usd > COST_USD_MAX:
-        yield Fault(("rates", unit, "usd"), f"must be between 0 and {COST_USD_MAX}")
+    if _is_no_amount(rate.usd):
+        yield Fault(("rates", unit, "usd"), _AMOUNT)
     if not 1 <= rate.per <= PER_MAX:
         yield Fault(("rates", unit, "per"), f"must be between 1 and {PER_MAX}")
+    if len(rate.tiers) > TIERS_MAX:
+        yield Fault(("rates", unit, "tiers"), f"must be at most {TIERS_MAX}")
+        return
+    least = 0
+    for index, tier in enumerate(rate.tiers):
+        if not least < tier.above <= COUNTER_MAX:
+            yield Fault(("rates", unit, "tiers", index, "above"), f"must be between {least + 1} and {COUNTER_MAX}")
+        if _is_no_amount(tier.usd):
+            yield Fault(("rates", unit, "tiers", index, "usd"), _AMOUNT)
+        least = max(least, tier.above)
+
+
+_AMOUNT = f"must be between 0 and {COST_USD_MAX}"
+
+
+def _is_no_amount(usd: Decimal) -> bool:
+    return usd.is_signed() or usd > COST_USD_MAX

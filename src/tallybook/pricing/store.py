@@ -1,9 +1,11 @@
 """What the pricing room asks of a disk."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from tallybook.core.unit_of_work import Transaction
-from tallybook.pricing.price import Price
+from tallybook.pricing.catalogue.names import ProviderNames
+from tallybook.pricing.price import Origin, Price
 
 Position = tuple[int, str]
 """Where a price stands in the list of its org: (`recorded_at_us`, id)."""
@@ -28,14 +30,35 @@ class PriceStore(Protocol):
         ...
 
     def list_prices(
-        self, org_id: str, *, provider: str | None, model: str | None, before: Position | None, limit: int
+        self,
+        owner: str | None,
+        origin: Origin,
+        *,
+        provider: str | None,
+        model: str | None,
+        before: Position | None,
+        limit: int,
     ) -> list[Price]:
-        """At most `limit` prices of the org, newest first, from those older than `before`; superseded too.
+        """At most `limit` prices of the owner, newest first, from those older than `before`; superseded too.
 
         `provider` and `model` narrow to prices that name exactly them, in any letter case (A-Z).
         """
         ...
 
-    def list_in_force(self, owner: str | None) -> list[Price]:
+    def list_in_force(self, owner: str | None, transaction: Transaction | None = None) -> list[Price]:
         """Every price of that owner, past and future, that no other price supersedes."""
+        ...
+
+    def append_names(
+        self, transaction: Transaction, version: str, providers: Sequence[ProviderNames], recorded_at_us: int
+    ) -> None:
+        """Adds the names of a catalogue's version, which are in force from now on."""
+        ...
+
+    def catalogue_version(self, transaction: Transaction | None = None) -> str | None:
+        """The version of the names in force; None before the first."""
+        ...
+
+    def list_names(self, transaction: Transaction | None = None) -> Sequence[ProviderNames]:
+        """The names in force."""
         ...

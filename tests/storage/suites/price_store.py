@@ -9,8 +9,9 @@ import pytest
 
 from tallybook.core.errors import Conflict, NotFound
 from tallybook.core.unit_of_work import Record, Transaction, Writes
+from tallybook.pricing.catalogue.names import ModelNames, ProviderNames, Rule
 from tallybook.pricing.match import Match
-from tallybook.pricing.price import Mode, Price, Rate
+from tallybook.pricing.price import DailyWindow, Mode, Origin, Price, Rate, Tier
 from tallybook.pricing.store import PriceStore
 from tests.unit.pricing.sheets import price, rates
 
@@ -24,8 +25,11 @@ class PriceStoreSuite:
             mode=Mode.PRIORITY,
             effective_from_us=1_700_000_000_000_001,
             effective_to_us=1_800_000_000_000_000,
+            daily=DailyWindow(59_400_000_000, 1_800_000_000),
             rates={
-                "input_tokens": Rate(Decimal("2.50"), 10**6),
+                "input_tokens": Rate(
+                    Decimal("2.50"), 10**6, (Tier(200_000, Decimal("5.0")), Tier(2**53 - 1, Decimal(0)))
+                ),
                 "audio_seconds": Rate(Decimal("0.000000000000000001"), 3600),
                 "images": Rate(Decimal("1234567890123456789012345678901234567.8"), 10**12),
             },
@@ -36,6 +40,15 @@ class PriceStoreSuite:
         assert found == full
         # Equal decimals may differ in their digits, and those are kept as well.
         assert found.to_record() == full.to_record()
+
+    @pytest.mark.parametrize("origin", [Origin.OVERLAY, Origin.CATALOGUE])
+    def test_a_price_of_every_org_comes_back_as_it_was(
+        self, prices: PriceStore, writes: Writes, origin: Origin
+    ) -> None:
+        common = price(None, origin=origin, provider="openai")
+        append(writes, prices, common)
+        assert prices.list_in_force(None) == [common]
+        assert inside(writes, lambda tx: prices.list_in_force(None, tx)) == [common]
 
     def test_an_unknown_price_is_not_found(self, prices: PriceStore) -> None:
         with pytest.raises(NotFound):
@@ -99,6 +112,7 @@ class PriceStoreSuite:
         walked: list[Price] = []
         while page := prices.list_prices(
             "acme",
+            Origin.ORG,
             provider=None,
             model=None,
             before=(walked[-1].recorded_at_us, walked[-1].id) if walked else None,
@@ -114,6 +128,32 @@ class PriceStoreSuite:
         assert everything(prices, "acme", model="GPT-4o") == [openai, plain]
         assert everything(prices, "acme", provider="OPENAI", model="gpt-4o") == [openai]
         assert everything(prices, "acme", model="gpt") == []
+
+    def test_lists_are_of_one_owner_and_origin(self, prices: PriceStore, writes: Writes) -> None:
+        own, overlay = price(), price(None)
+        old, new = (price(None, origin=Origin.CATALOGUE, provider="openai") for _ in range(2))
+        append(writes, prices, own, old, overlay, new)
+        assert everything(prices, "acme", Origin.OVERLAY) == []
+        assert everything(prices, None, Origin.OVERLAY) == [overlay]
+        assert everything(prices, None, Origin.CATALOGUE, provider="OpenAI") == [new, old]
+        position = (new.recorded_at_us, new.id)
+        rest = prices.list_prices(None, Origin.CATALOGUE, provider=None, model=None, before=position, limit=9)
+        assert rest == [old]
+
+    def test_the_newest_names_are_in_force(self, prices: PriceStore, writes: Writes) -> None:
+        rule = Rule("any", rules=(Rule("equals", "gpt-4o"), Rule("all", rules=(Rule("regex", "^gpt(?!-3)"),))))
+        first = ProviderNames("openai", None, Rule("prefix", "gpt"), ("azure",), (ModelNames("gpt-4o", rule),))
+        second = ProviderNames("azure", Rule("contains", "azure"), None, (), ())
+        assert (prices.catalogue_version(), list(prices.list_names())) == (None, [])
+
+        def effect(transaction: Transaction) -> Any:
+            prices.append_names(transaction, "list 1", [first], 7)
+            # Clocks may fall back: what was written last counts.
+            prices.append_names(transaction, "list 2", [first, second], 5)
+            return prices.catalogue_version(transaction), list(prices.list_names(transaction))
+
+        assert inside(writes, effect) == ("list 2", [first, second])
+        assert (prices.catalogue_version(), list(prices.list_names())) == ("list 2", [first, second])
 
     def test_texts_are_not_sql(self, prices: PriceStore, writes: Writes) -> None:
         odd = price(model="'; DROP TABLE prices; --", provider='"', rates=rates(input="1"))
@@ -145,6 +185,11 @@ def inside(writes: Writes, work: Callable[[Transaction], Any]) -> Any:
 
 
 def everything(
-    prices: PriceStore, org_id: str, *, provider: str | None = None, model: str | None = None
+    prices: PriceStore,
+    owner: str | None,
+    origin: Origin = Origin.ORG,
+    *,
+    provider: str | None = None,
+    model: str | None = None,
 ) -> list[Price]:
-    return prices.list_prices(org_id, provider=provider, model=model, before=None, limit=100)
+    return prices.list_prices(owner, origin, provider=provider, model=model, before=None, limit=100)

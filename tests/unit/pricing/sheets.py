@@ -7,7 +7,7 @@ from typing import Any
 from tallybook.core.counters import COUNTERS
 from tallybook.pricing.cost import Plan, Rating, rate
 from tallybook.pricing.match import Match
-from tallybook.pricing.price import Mode, NewPrice, Price, Rate
+from tallybook.pricing.price import Mode, NewPrice, Origin, Price, Rate
 
 _NUMBER = itertools.count(1)
 
@@ -40,7 +40,14 @@ def new_price(**fields: Any) -> NewPrice:
 def price(org_id: str | None = "acme", price_id: str | None = None, **fields: Any) -> Price:
     number = next(_NUMBER)
     recorded = fields.pop("recorded_at_us", number)
-    return Price(**vars(new_price(**fields)), id=price_id or f"price_{number}", org_id=org_id, recorded_at_us=recorded)
+    origin = fields.pop("origin", Origin.OVERLAY if org_id is None else Origin.ORG)
+    return Price(
+        **vars(new_price(**fields)),
+        id=price_id or f"price_{number}",
+        org_id=org_id,
+        origin=origin,
+        recorded_at_us=recorded,
+    )
 
 
 def _unit(name: str) -> str:

@@ -3,14 +3,17 @@
 import random
 import threading
 from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from tallybook.core.time_window import DAY_US, parse_instant
-from tallybook.pricing.book import PriceBook
+from tallybook.pricing.book import PriceBook, Resolution
+from tallybook.pricing.catalogue.names import ModelNames, ProviderNames, Rule
 from tallybook.pricing.cost import Pricing, Rating
 from tallybook.pricing.match import Match
-from tallybook.pricing.price import Mode, Price
+from tallybook.pricing.price import DailyWindow, Mode, Origin, Price, Rate, Tier
 from tests.unit.pricing.sheets import price, rates
 
 NOON = parse_instant("2026-01-31T12:00:00Z")
@@ -215,7 +218,7 @@ def test_memory_is_bounded() -> None:
     for _ in range(2):
         for number in range(50):
             assert rate(book, f"org {number}").price_id == f"price {number}"
-    assert len(book._shelves) <= 8
+    assert len(book._own) <= 8
     assert book._timeline.cache_info().currsize <= 8
 
 
@@ -250,3 +253,172 @@ def test_ten_thousand_dated_prices_of_one_model_are_resolved_in_one_sweep() -> N
     book = PriceBook(Shelves(*prices).load)
     assert rate(book, at_us=7 * DAY_US + 1).price_id == "7"
     assert rate(book, at_us=9_999 * DAY_US).price_id == "9999"
+
+
+# The catalogue: names by its own rules, prices by its own ids.
+
+NAMES = (
+    ProviderNames(
+        "openai",
+        Rule("prefix", "openai"),
+        Rule("prefix", "gpt-"),
+        (),
+        (ModelNames("gpt-4o", Rule("any", rules=(Rule("equals", "gpt-4o"), Rule("prefix", "gpt-4o-2024-08")))),),
+    ),
+    ProviderNames(
+        "azure", Rule("contains", "azure"), None, ("openai",), (ModelNames("phi-4", Rule("equals", "phi-4")),)
+    ),
+    ProviderNames("mute", None, None, (), (ModelNames("priceless", Rule("equals", "priceless")),)),
+)
+
+
+def listed(price_id: str, **fields: Any) -> Price:
+    return price(None, price_id, origin=Origin.CATALOGUE, **{"provider": "openai"} | fields)
+
+
+LISTED = listed("listed")
+LISTED_BATCH = listed("listed batch", mode=Mode.BATCH, effective_from_us=NOON)
+
+
+def book_of(*prices: Price, names: tuple[ProviderNames, ...] = NAMES) -> PriceBook:
+    return PriceBook(Shelves(*prices).load, lambda: names)
+
+
+def resolved(
+    book: PriceBook, model: str = "gpt-4o", provider: str | None = None, mode: Mode = Mode.STANDARD, at_us: int = NOON
+) -> Resolution:
+    return book.resolve("acme", provider=provider, model=model, mode=mode, at_us=at_us)
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "winner", "matched"),
+    [
+        pytest.param(None, "gpt-4o", "listed", "openai:gpt-4o", id="its maker's"),
+        pytest.param("OpenAI", "GPT-4o-2024-08-06", "listed", "openai:gpt-4o", id="by a rule, in any case"),
+        pytest.param(None, "openai:gpt-4o", "listed", "openai:gpt-4o", id="split"),
+        pytest.param("litellm", "openai/gpt-4o", "listed", "openai:gpt-4o", id="split as litellm has it"),
+        pytest.param("openai.eu", "gpt-4o", "listed", "openai:gpt-4o", id="another name of the provider"),
+        pytest.param("azure", "gpt-4o", "listed", "openai:gpt-4o", id="resold"),
+        pytest.param("other", "gpt-4o", None, None, id="another provider"),
+        pytest.param(None, "gpt-5", None, None, id="claimed and not known"),
+        pytest.param(None, "phi-4", None, None, id="nobody's"),
+    ],
+)
+def test_names_of_the_catalogue(provider: str | None, model: str, winner: str | None, matched: str | None) -> None:
+    book = book_of(LISTED, LISTED_BATCH)
+    rating = rate(book, provider=provider, model=model)
+    assert (rating.price_id, rating.matched) == (winner, matched)
+    found = resolved(book, model, provider)
+    assert (None if found.price is None else found.price.id) == winner
+
+
+def test_a_reseller_has_the_standard_prices_only() -> None:
+    book = book_of(LISTED, LISTED_BATCH)
+    assert rate(book, provider="openai", tier="batch").price_id == "listed batch"
+    assert rate(book, provider="azure", tier="batch").price_id is None
+
+
+def test_the_org_comes_before_the_overlay_and_that_before_the_catalogue() -> None:
+    own, common = price(match=Match.REGEX, model="gpt.*", price_id="own"), price(None, "common", provider="openai")
+    assert rate(book_of(LISTED, common, own)).price_id == "own"
+    assert rate(book_of(LISTED, common)).price_id == "common"
+    found = resolved(book_of(LISTED, common, own))
+    assert [(each.price.id, each.won, each.standing) for each in found.candidates] == [
+        ("own", True, "in force, and none in force comes before it"),
+        ("common", False, "in force, but a price of the org comes before one of the overlay"),
+        ("listed", False, "in force, but a price of the org comes before one of the catalogue"),
+    ]
+
+
+def test_windows_of_the_day_and_tiers_of_the_context() -> None:
+    night = DailyWindow(parse_instant("1970-01-01T16:30:00Z"), parse_instant("1970-01-01T00:30:00Z"))
+    tiers = (Tier(10**6, Decimal(9)), Tier(2 * 10**6, Decimal(99)))
+    long = price(price_id="night", daily=night, rates={"input_tokens": Rate(Decimal(1), 10**6, tiers)})
+    book = book_of(long, LISTED)
+    assert rate(book, at_us=parse_instant("2026-01-31T16:29:59.999999Z")).price_id == "listed"
+    assert rate(book, at_us=parse_instant("2026-01-31T16:30:00Z")).price_id == "night"
+    assert rate(book, at_us=parse_instant("2026-02-01T00:29:59Z")).price_id == "night"
+    assert rate(book, at_us=parse_instant("2026-02-01T00:30:00Z")).price_id == "listed"
+    all_day = price(price_id="all day")
+    assert rate(book_of(long, all_day), at_us=parse_instant("2026-01-31T20:00:00Z")).price_id == "night"
+    evening = resolved(book_of(long, all_day), at_us=parse_instant("2026-01-31T20:00:00Z"))
+    assert evening.candidates[1].standing == (
+        "in force, but a price for a part of the day comes before one for all of it"
+    )
+    found = resolved(book, at_us=NOON)
+    assert [each.standing for each in found.candidates] == [
+        "not in force at this time of day",
+        "in force, and none in force comes before it",
+    ]
+    costs = [
+        book.rating(
+            "acme",
+            provider=None,
+            model="gpt-4o",
+            service_tier=None,
+            batch=False,
+            at_us=parse_instant("2026-01-31T20:00:00Z"),
+            usage={"input_tokens": tokens},
+        ).cost_pico
+        for tokens in (10**6, 10**6 + 1, 2 * 10**6, 2 * 10**6 + 1)
+    ]
+    assert costs == [10**12, 9 * (10**6 + 1) * 10**6, 18 * 10**12, 99 * (2 * 10**6 + 1) * 10**6]
+
+
+@pytest.mark.parametrize(
+    ("model", "provider", "mode", "at_us", "names", "reason"),
+    [
+        ("gpt-4o", None, Mode.FLEX, NOON, NAMES, "no price for the mode flex, but for standard, batch"),
+        ("gpt-4o", None, Mode.BATCH, 0, NAMES, "none of them is in force at that time"),
+        ("gpt-5", None, Mode.STANDARD, NOON, NAMES, "does not know such a model of openai"),
+        ("gpt-5", "azure", Mode.STANDARD, NOON, NAMES, "does not know such a model of azure"),
+        ("gpt-4o", "other", Mode.STANDARD, NOON, NAMES, "does not know the provider other"),
+        ("llama", None, Mode.STANDARD, NOON, NAMES, "does not know whose model it is"),
+        ("priceless", "mute", Mode.STANDARD, NOON, NAMES, "knows the model and has no price for it"),
+        ("llama", None, Mode.STANDARD, NOON, (), "no catalogue is recorded"),
+    ],
+)
+def test_why_there_is_no_price(
+    model: str, provider: str | None, mode: Mode, at_us: int, names: tuple[ProviderNames, ...], reason: str
+) -> None:
+    found = resolved(book_of(LISTED, LISTED_BATCH, names=names), model, provider, mode, at_us)
+    assert found.price is None
+    assert reason in (found.reason or "")
+
+
+def test_how_a_name_was_understood() -> None:
+    found = resolved(book_of(LISTED, LISTED_BATCH), "gpt-4o-2024-08-06")
+    assert found.named is not None
+    assert (found.provider, found.named.provider, found.named.model) == ("openai", "openai", "gpt-4o")
+    assert (found.rule, found.modes, found.reason) == ("prefix 'gpt-4o-2024-08'", [Mode.STANDARD, Mode.BATCH], None)
+
+
+def test_a_resolution_tells_what_a_rating_does() -> None:
+    choose = random.Random(7)
+    for _ in range(40):
+        prices = [random_price(choose) for _ in range(choose.randrange(1, 12))]
+        book = book_of(*prices)
+        for _ in range(20):
+            provider, mode = choose.choice([None, "openai", "azure"]), choose.choice([Mode.STANDARD, Mode.BATCH])
+            at_us = choose.randrange(-1, 4 * DAY_US)
+            found = resolved(book, provider=provider, mode=mode, at_us=at_us)
+            rating = rate(book, provider=provider, tier=mode, at_us=at_us)
+            assert rating.price_id == (None if found.price is None else found.price.id)
+            assert (found.reason is None) == (found.price is not None)
+            assert sum(each.won for each in found.candidates) == (found.price is not None)
+
+
+def random_price(choose: random.Random) -> Price:
+    start_us = choose.randrange(3 * DAY_US)
+    window = DailyWindow(choose.randrange(DAY_US), choose.randrange(DAY_US))
+    fields: dict[str, Any] = {
+        "mode": choose.choice([Mode.STANDARD, Mode.BATCH]),
+        "effective_from_us": start_us,
+        "effective_to_us": choose.choice([None, start_us + choose.randrange(1, DAY_US)]),
+        "daily": choose.choice([None, window]),
+    }
+    if choose.random() < 0.3:
+        return listed("", **fields)
+    match, model = choose.choice([(Match.EQUALS, "gpt-4o"), (Match.PREFIX, "gpt"), (Match.REGEX, "gpt.*")])
+    owner, provider = choose.choice(["acme", None]), choose.choice([None, "openai", "azure"])
+    return price(owner, provider=provider, match=match, model=model, **fields)

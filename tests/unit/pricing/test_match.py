@@ -55,28 +55,29 @@ def test_providers(priced: str | None, named: str | None, fits: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "split"),
+    ("model", "mark", "split"),
     [
-        ("openai:gpt-4o", ("openai", "gpt-4o")),
-        ("openai:ft:gpt-4o", ("openai", "ft:gpt-4o")),
-        ("ft:gpt-4o", (None, "ft:gpt-4o")),
-        ("openai", (None, "openai")),
-        (":gpt-4o", (None, ":gpt-4o")),
+        ("openai:gpt-4o", ":", ("openai", "gpt-4o")),
+        ("openai:ft:gpt-4o", ":", ("openai", "ft:gpt-4o")),
+        ("ft:gpt-4o", ":", (None, "ft:gpt-4o")),
+        ("openai", ":", (None, "openai")),
+        (":gpt-4o", ":", (None, ":gpt-4o")),
+        ("openai/gpt-4o", ":", (None, "openai/gpt-4o")),
+        ("openai/gpt-4o", "/", ("openai", "gpt-4o")),
     ],
 )
-def test_a_known_provider_is_split_off(model: str, split: tuple[str | None, str]) -> None:
-    assert split_provider(model, {"openai"}.__contains__) == split
+def test_a_known_provider_is_split_off(model: str, mark: str, split: tuple[str | None, str]) -> None:
+    assert split_provider(model, mark, {"openai"}.__contains__) == split
 
 
 def test_from_closest_to_farthest() -> None:
     ranks = [
-        closeness(Match.EQUALS, "gpt-4o", own=True, same_provider=True),
-        closeness(Match.EQUALS, "gpt-4o", own=True, same_provider=False),
-        closeness(Match.PREFIX, "gpt-4", own=True, same_provider=False),
-        closeness(Match.PREFIX, "gpt", own=True, same_provider=True),
-        closeness(Match.REGEX, "gpt-4.*", own=True, same_provider=True),
-        closeness(Match.REGEX, ".*", own=True, same_provider=True),
-        closeness(Match.EQUALS, "gpt-4o", own=False, same_provider=True),
+        closeness(Match.EQUALS, "gpt-4o", same_provider=True),
+        closeness(Match.EQUALS, "gpt-4o", same_provider=False),
+        closeness(Match.PREFIX, "gpt-4", same_provider=False),
+        closeness(Match.PREFIX, "gpt", same_provider=True),
+        closeness(Match.REGEX, "gpt-4.*", same_provider=True),
+        closeness(Match.REGEX, ".*", same_provider=True),
     ]
     assert ranks == sorted(ranks)
     assert len(set(ranks)) == len(ranks)

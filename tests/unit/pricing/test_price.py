@@ -6,10 +6,16 @@ from typing import Any
 
 import pytest
 
-from tallybook.core.time_window import parse_instant
+from tallybook.core.money import COUNTER_MAX
+from tallybook.core.time_window import DAY_US, HOUR_US, parse_instant
 from tallybook.pricing.match import Match
-from tallybook.pricing.price import Mode, Rate, faults_of, mode_of
+from tallybook.pricing.price import DailyWindow, Mode, Rate, Tier, faults_of, mode_of
 from tests.unit.pricing.sheets import new_price, price
+
+
+def tiered(*tiers: tuple[int, str]) -> Rate:
+    return Rate(Decimal(1), 1, tuple(Tier(above, Decimal(usd)) for above, usd in tiers))
+
 
 LATE = parse_instant("2200-01-01T00:00:00.000001Z")
 
@@ -56,6 +62,21 @@ def test_modes(service_tier: str | None, batch: bool, mode: Mode | None) -> None
         ({"effective_to_us": LATE}, [("effective_to",)]),
         ({"effective_from_us": 5, "effective_to_us": 5}, [("effective_to",)]),
         ({"effective_from_us": 5, "effective_to_us": 6}, []),
+        ({"daily": DailyWindow(16 * HOUR_US, 0)}, []),
+        ({"daily": DailyWindow(16 * HOUR_US, HOUR_US)}, []),
+        ({"daily": DailyWindow(0, DAY_US)}, [("daily", "to")]),
+        ({"daily": DailyWindow(-1, DAY_US - 1)}, [("daily", "from")]),
+        ({"daily": DailyWindow(5, 5)}, [("daily", "to")]),
+        ({"rates": {"images": tiered((1, "0"), (2, "9000000"), (COUNTER_MAX, "1"))}}, []),
+        ({"rates": {"images": tiered((0, "1"))}}, [("rates", "images", "tiers", 0, "above")]),
+        ({"rates": {"images": tiered((5, "1"), (5, "1"))}}, [("rates", "images", "tiers", 1, "above")]),
+        (
+            {"rates": {"images": tiered((9, "1"), (5, "1"), (8, "1"))}},
+            [("rates", "images", "tiers", 1, "above"), ("rates", "images", "tiers", 2, "above")],
+        ),
+        ({"rates": {"images": tiered((COUNTER_MAX + 1, "1"))}}, [("rates", "images", "tiers", 0, "above")]),
+        ({"rates": {"images": tiered((5, "-1"))}}, [("rates", "images", "tiers", 0, "usd")]),
+        ({"rates": {"images": tiered(*((above, "1") for above in range(1, 12)))}}, [("rates", "images", "tiers")]),
         (
             {
                 "rates": {"x": Rate(Decimal(-1), 0)},
@@ -80,5 +101,29 @@ def test_keys_differ_in_what_a_price_is_for() -> None:
 
 
 def test_a_record_is_plain_and_keeps_every_digit() -> None:
-    record = price(rates={"images": Rate(Decimal("1.50E-7"), 3)}).to_record()
-    assert json.loads(json.dumps(record))["rates"] == {"images": {"usd": "0.000000150", "per": 3}}
+    rates = {
+        "images": Rate(Decimal("1.50E-7"), 3),
+        "input_tokens": Rate(Decimal(1), 1, (Tier(200_000, Decimal("2.0")),)),
+    }
+    record = json.loads(json.dumps(price(rates=rates, daily=DailyWindow(1, 2)).to_record()))
+    assert record["rates"] == {
+        "images": {"usd": "0.000000150", "per": 3},
+        "input_tokens": {"usd": "1", "per": 1, "tiers": [{"above": 200_000, "usd": "2.0"}]},
+    }
+    assert record["daily"] == {"start_us": 1, "end_us": 2}
+    assert record["origin"] == "org"
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "inside", "outside"),
+    [
+        (9, 17, (9, 12, 16), (0, 8, 17, 23)),
+        (17, 9, (17, 23, 0, 8), (9, 12, 16)),
+        (17, 0, (17, 23), (0, 9, 16)),
+        (0, 17, (0, 16), (17, 23)),
+    ],
+)
+def test_windows_go_over_midnight(start: int, end: int, inside: tuple[int, ...], outside: tuple[int, ...]) -> None:
+    window = DailyWindow(start * HOUR_US, end * HOUR_US)
+    assert all(window.covers(hour * HOUR_US) for hour in inside)
+    assert not any(window.covers(hour * HOUR_US) for hour in outside)

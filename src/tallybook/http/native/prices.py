@@ -1,5 +1,7 @@
-"""Prices: `PUT /v1/prices`, `GET /v1/prices`."""
+"""Prices: `PUT` and `GET /v1/prices`, `GET /v1/prices/resolve`, `POST /v1/prices/sync`, `GET /v1/prices/diff`."""
 
+import re
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Literal, cast
 
@@ -8,11 +10,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 
 from tallybook.core.money import parse_number
 from tallybook.core.paging import Cursors
-from tallybook.core.time_window import instant_text, parse_instant
+from tallybook.core.time_window import HOUR_US, MINUTE_US, SECOND_US, instant_text, parse_instant
 from tallybook.http.access import CallerOf, repeat_of
+from tallybook.http.native import filters
 from tallybook.http.native.listing import PageQuery, ShortText, position
+from tallybook.pricing.book import Candidate, Resolution
+from tallybook.pricing.catalogue.changes import Change
 from tallybook.pricing.match import Match
-from tallybook.pricing.price import Mode, NewPrice, Price, Rate
+from tallybook.pricing.price import DailyWindow, Mode, NewPrice, Origin, Price, Rate, Tier
 from tallybook.pricing.service import PricingService
 from tallybook.pricing.store import Position
 
@@ -31,10 +36,29 @@ def _from_wire_usd(value: object) -> Decimal:
     return parse_number(_text(value))
 
 
+_TIME_OF_DAY = re.compile(r"([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?", re.ASCII)
+
+
+def _from_wire_time(value: object) -> int:
+    found = _TIME_OF_DAY.fullmatch(_text(value))
+    if found is None:
+        raise ValueError("must be a time of day in UTC, such as 16:30 or 16:30:00")
+    hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    return hours * HOUR_US + minutes * MINUTE_US + seconds * SECOND_US
+
+
 _INSTANT = (BeforeValidator(_from_wire_instant), WithJsonSchema({"type": "string", "format": "date-time"}))
 Instant = Annotated[int, *_INSTANT]
 InstantOrNever = Annotated[int | None, *_INSTANT]
 Usd = Annotated[Decimal, BeforeValidator(_from_wire_usd), WithJsonSchema({"type": "string", "examples": ["2.5"]})]
+TimeOfDay = Annotated[int, BeforeValidator(_from_wire_time), WithJsonSchema({"type": "string", "examples": ["16:30"]})]
+
+
+class TierWanted(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    above: int = Field(strict=True, description="For events of more input tokens than that.")
+    usd: Usd = Field(description="In place of the rate's own `usd`, for all units of the event.")
 
 
 class RateWanted(BaseModel):
@@ -42,6 +66,14 @@ class RateWanted(BaseModel):
 
     usd: Usd = Field(description="US dollars as a decimal string, at least 0.")
     per: int = Field(strict=True, description="For how many units: 1000000 for prices per million tokens.")
+    tiers: list[TierWanted] = Field([], description="Other amounts for longer contexts, by rising `above`.")
+
+
+class DailyWanted(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    start: TimeOfDay = Field(alias="from", description="First time of day it is for, in UTC.")
+    end: TimeOfDay = Field(alias="to", description="First time of day it is over; over midnight if earlier.")
 
 
 class PriceWanted(BaseModel):
@@ -53,26 +85,40 @@ class PriceWanted(BaseModel):
     mode: Mode = Mode.STANDARD
     effective_from: Instant = Field(description="RFC 3339: the first instant of usage it is for.")
     effective_to: InstantOrNever = Field(None, description="RFC 3339: the first instant it is over.")
+    daily: DailyWanted | None = Field(None, description="Only for this part of each day.")
     rates: dict[ShortText, RateWanted] = Field(description="By unit, such as `input_tokens`.")
     source: ShortText | None = Field(None, description="Where the price was found.")
     supersedes: ShortText | None = Field(None, description="Id of the price that this one corrects.")
 
 
+class TierShown(BaseModel):
+    above: int
+    usd: str
+
+
 class RateShown(BaseModel):
     usd: str
     per: int
+    tiers: list[TierShown] = Field([], exclude_if=lambda tiers: not tiers)
+
+
+class DailyShown(BaseModel):
+    start: str = Field(serialization_alias="from")
+    end: str = Field(serialization_alias="to")
 
 
 class PriceShown(BaseModel):
     object: Literal["price"] = "price"
     id: str
-    org_id: str | None
+    org_id: str | None = Field(description="Null: a price of every org.")
+    origin: Origin
     provider: str | None
     model: str
     match: Match
     mode: Mode
     effective_from: str
     effective_to: str | None
+    daily: DailyShown | None
     rates: dict[str, RateShown]
     source: str | None
     supersedes: str | None
@@ -87,8 +133,75 @@ class PricePage(BaseModel):
 
 
 class PriceQuery(PageQuery):
+    origin: Origin = Field(Origin.ORG, description="The org's own prices, or those of every org.")
     provider: str | None = Field(None, description="Only prices that name exactly this provider.")
     model: str | None = Field(None, description="Only prices whose `model` is exactly this text.")
+
+
+class ResolveQuery(BaseModel):
+    model: ShortText = Field(description="As events name it.")
+    provider: ShortText | None = Field(None, description="As events name it.")
+    mode: Mode = Mode.STANDARD
+    at: filters.Instant | None = Field(None, description="When the event occurs; now by default.")
+    limit: int = Field(100, ge=1, le=1000, description="Most candidates to show.")
+
+
+class Matched(BaseModel):
+    """The model of the catalogue that the names mean, and the rule it was found by."""
+
+    provider: str
+    model: str
+    rule: str
+
+
+class CandidateShown(BaseModel):
+    price: PriceShown
+    standing: str = Field(description="Why it was taken or not.")
+    won: bool
+
+
+class ResolutionShown(BaseModel):
+    object: Literal["price_resolution"] = "price_resolution"
+    model: str
+    provider: str | None = Field(description="As asked, or split from the model, or its maker.")
+    mode: Mode
+    at: str
+    price: PriceShown | None
+    reason: str | None = Field(description="Why there is no price.")
+    matched: Matched | None
+    candidates: list[CandidateShown] = Field(description="In the order of precedence; the one taken is always there.")
+    candidates_total: int
+    modes: list[Mode] = Field(description="Modes that there are prices for, at any time.")
+
+
+class SyncShown(BaseModel):
+    object: Literal["price_sync"] = "price_sync"
+    version: str
+    previous_version: str | None
+    recorded: int = Field(description="How many prices were recorded.")
+
+
+class DiffQuery(BaseModel):
+    limit: int = Field(100, ge=1, le=10_000, description="Most changes to show.")
+
+
+class ChangeShown(BaseModel):
+    provider: str | None
+    model: str
+    mode: Mode
+    effective_from: str = Field(description="From when on the other rates hold, or none.")
+    daily: DailyShown | None
+    rates_before: dict[str, RateShown] | None
+    rates_after: dict[str, RateShown] | None
+    ends: bool = Field(description="Whether a recorded price ends, and none takes its place.")
+
+
+class DiffShown(BaseModel):
+    object: Literal["price_diff"] = "price_diff"
+    recorded_version: str | None
+    installed_version: str
+    changes: list[ChangeShown]
+    changes_total: int
 
 
 def router(prices: PricingService, cursors: Cursors) -> APIRouter:
@@ -103,15 +216,45 @@ def router(prices: PricingService, cursors: Cursors) -> APIRouter:
 
     @routes.get("/v1/prices")
     def list_prices(asked: Annotated[PriceQuery, Query()], caller: CallerOf) -> PricePage:
-        """The org's prices, newest first, with future, ended and superseded ones."""
-        question = f"prices of {caller.org_id} for {(asked.provider, asked.model)}"
+        """The prices of the org, or those of every org, newest first, with future, ended and superseded ones."""
+        question = f"prices of {caller.org_id} for {(asked.origin.value, asked.provider, asked.model)}"
         before = cast(Position | None, position(cursors, question, asked.page))
         found = prices.list_prices(
-            caller.org_id, provider=asked.provider, model=asked.model, before=before, limit=asked.limit + 1
+            caller.org_id,
+            asked.origin,
+            provider=asked.provider,
+            model=asked.model,
+            before=before,
+            limit=asked.limit + 1,
         )
         has_more, found = len(found) > asked.limit, found[: asked.limit]
         following = cursors.seal(question, (found[-1].recorded_at_us, found[-1].id)) if has_more else None
         return PricePage(data=[_to_wire(price) for price in found], has_more=has_more, next_page=following)
+
+    @routes.get("/v1/prices/resolve")
+    def resolve_price(asked: Annotated[ResolveQuery, Query()], caller: CallerOf) -> ResolutionShown:
+        """Which price an event of the org gets that names these, every price that could have been it, and why."""
+        found = prices.resolve(
+            caller.org_id, provider=asked.provider, model=asked.model, mode=asked.mode, at_us=asked.at
+        )
+        return _to_wire_resolution(asked, found)
+
+    @routes.post("/v1/prices/sync")
+    async def sync_prices(caller: CallerOf, request: Request) -> SyncShown:
+        """Takes over the catalogue that is installed, whole or not at all. Stored events keep their cost."""
+        done = await prices.sync(actor=caller.actor, repeat=await repeat_of(request, caller))
+        return SyncShown(version=done.version, previous_version=done.before, recorded=done.recorded)
+
+    @routes.get("/v1/prices/diff")
+    def show_differences(asked: Annotated[DiffQuery, Query()], _: CallerOf) -> DiffShown:
+        """What a sync would record now."""
+        found = prices.differences()
+        return DiffShown(
+            recorded_version=found.recorded_version,
+            installed_version=found.installed_version,
+            changes=[_to_wire_change(change) for change in found.changes[: asked.limit]],
+            changes_total=len(found.changes),
+        )
 
     return routes
 
@@ -124,24 +267,92 @@ def _to_new_price(wanted: PriceWanted) -> NewPrice:
         mode=wanted.mode,
         effective_from_us=wanted.effective_from,
         effective_to_us=wanted.effective_to,
-        rates={unit: Rate(rate.usd, rate.per) for unit, rate in wanted.rates.items()},
+        daily=None if wanted.daily is None else DailyWindow(wanted.daily.start, wanted.daily.end),
+        rates={unit: _to_rate(rate) for unit, rate in wanted.rates.items()},
         source=wanted.source,
         supersedes=wanted.supersedes,
     )
+
+
+def _to_rate(wanted: RateWanted) -> Rate:
+    return Rate(wanted.usd, wanted.per, tuple(Tier(tier.above, tier.usd) for tier in wanted.tiers))
 
 
 def _to_wire(price: Price) -> PriceShown:
     return PriceShown(
         id=price.id,
         org_id=price.org_id,
+        origin=price.origin,
         provider=price.provider,
         model=price.model,
         match=price.match,
         mode=price.mode,
         effective_from=instant_text(price.effective_from_us),
         effective_to=None if price.effective_to_us is None else instant_text(price.effective_to_us),
-        rates={unit: RateShown(usd=f"{rate.usd:f}", per=rate.per) for unit, rate in price.rates.items()},
+        daily=_to_wire_daily(price.daily),
+        rates=_to_wire_rates(price.rates),
         source=price.source,
         supersedes=price.supersedes,
         recorded_at=instant_text(price.recorded_at_us),
+    )
+
+
+def _to_wire_rates(rates: Mapping[str, Rate]) -> dict[str, RateShown]:
+    return {
+        unit: RateShown(usd=f"{rate.usd:f}", per=rate.per, tiers=_to_wire_tiers(rate)) for unit, rate in rates.items()
+    }
+
+
+def _to_wire_tiers(rate: Rate) -> list[TierShown]:
+    return [TierShown(above=tier.above, usd=f"{tier.usd:f}") for tier in rate.tiers]
+
+
+def _to_wire_daily(daily: DailyWindow | None) -> DailyShown | None:
+    return None if daily is None else DailyShown(start=_time_text(daily.start_us), end=_time_text(daily.end_us))
+
+
+def _time_text(day_us: int) -> str:
+    """`HH:MM`, with seconds where there are any."""
+    minutes, seconds = divmod(day_us // SECOND_US, 60)
+    text = f"{minutes // 60:02}:{minutes % 60:02}"
+    return f"{text}:{seconds:02}" if seconds else text
+
+
+def _to_wire_resolution(asked: ResolveQuery, found: Resolution) -> ResolutionShown:
+    shown = [candidate for index, candidate in enumerate(found.candidates) if index < asked.limit or candidate.won]
+    return ResolutionShown(
+        model=asked.model,
+        provider=found.provider,
+        mode=asked.mode,
+        at=instant_text(found.at_us),
+        price=None if found.price is None else _to_wire(found.price),
+        reason=found.reason,
+        matched=_to_wire_matched(found),
+        candidates=[_to_wire_candidate(candidate) for candidate in shown],
+        candidates_total=len(found.candidates),
+        modes=list(found.modes),
+    )
+
+
+def _to_wire_matched(found: Resolution) -> Matched | None:
+    if found.named is None or found.rule is None:
+        return None
+    return Matched(provider=found.named.provider, model=found.named.model, rule=found.rule)
+
+
+def _to_wire_candidate(candidate: Candidate) -> CandidateShown:
+    return CandidateShown(price=_to_wire(candidate.price), standing=candidate.standing, won=candidate.won)
+
+
+def _to_wire_change(change: Change) -> ChangeShown:
+    price = change.price
+    return ChangeShown(
+        provider=price.provider,
+        model=price.model,
+        mode=price.mode,
+        effective_from=instant_text(change.at_us),
+        daily=_to_wire_daily(price.daily),
+        rates_before=None if change.before is None else _to_wire_rates(change.before),
+        rates_after=None if change.ends else _to_wire_rates(price.rates),
+        ends=change.ends,
     )

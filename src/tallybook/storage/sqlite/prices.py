@@ -2,22 +2,25 @@
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
+
+import msgspec
 
 from tallybook.core.counters import COUNTERS
 from tallybook.core.errors import NotFound
 from tallybook.core.unit_of_work import Transaction
+from tallybook.pricing.catalogue.names import ProviderNames
 from tallybook.pricing.match import Match
-from tallybook.pricing.price import Mode, Price, Rate
+from tallybook.pricing.price import DailyWindow, Mode, Origin, Price, Rate, Tier
 from tallybook.pricing.store import Position
 from tallybook.storage.sqlite.engine import SqliteEngine, connection_of
 
 _PRICES = """
-    SELECT id, org_id, provider, model, match, mode, effective_from, effective_to, source, supersedes,
-           recorded_at,
-           (SELECT json_group_object(unit, json_array(usd, per)) FROM rates WHERE price_id = prices.id)
+    SELECT id, org_id, origin, provider, model, match, mode, effective_from, effective_to, daily_from, daily_to,
+           source, supersedes, recorded_at,
+           (SELECT json_group_array(json_array(unit, above, usd, per)) FROM rates WHERE price_id = prices.id)
     FROM prices
 """
 _NOT_SUPERSEDED = "NOT EXISTS (SELECT 1 FROM prices AS later WHERE later.supersedes = prices.id)"
@@ -30,25 +33,33 @@ class SqlitePriceStore:
     def append(self, transaction: Transaction, price: Price) -> None:
         writer = connection_of(transaction)
         writer.execute(
-            "INSERT INTO prices (id, org_id, provider, model, match, mode, effective_from, effective_to,"
-            " source, supersedes, recorded_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO prices (id, org_id, origin, provider, model, match, mode, effective_from, effective_to,"
+            " daily_from, daily_to, source, supersedes, recorded_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 price.id,
                 price.org_id,
+                price.origin.value,
                 price.provider,
                 price.model,
                 price.match.value,
                 price.mode.value,
                 price.effective_from_us,
                 price.effective_to_us,
+                None if price.daily is None else price.daily.start_us,
+                None if price.daily is None else price.daily.end_us,
                 price.source,
                 price.supersedes,
                 price.recorded_at_us,
             ),
         )
         writer.executemany(
-            "INSERT INTO rates (price_id, unit, usd, per) VALUES (?, ?, ?, ?)",
-            [(price.id, unit, f"{rate.usd:f}", rate.per) for unit, rate in price.rates.items()],
+            "INSERT INTO rates (price_id, unit, above, usd, per) VALUES (?, ?, ?, ?, ?)",
+            [
+                (price.id, unit, tier.above, f"{tier.usd:f}", rate.per)
+                for unit, rate in price.rates.items()
+                for tier in (Tier(0, rate.usd), *rate.tiers)
+            ],
         )
 
     def get(self, org_id: str, price_id: str, transaction: Transaction | None = None) -> Price:
@@ -72,9 +83,16 @@ class SqlitePriceStore:
         )
 
     def list_prices(
-        self, org_id: str, *, provider: str | None, model: str | None, before: Position | None, limit: int
+        self,
+        owner: str | None,
+        origin: Origin,
+        *,
+        provider: str | None,
+        model: str | None,
+        before: Position | None,
+        limit: int,
     ) -> list[Price]:
-        conditions: dict[str, tuple[str | int, ...]] = {"org_id = ?": (org_id,)}
+        conditions: dict[str, tuple[str | int | None, ...]] = {"org_id IS ?": (owner,), "origin = ?": (origin.value,)}
         if provider is not None:
             conditions["provider = ? COLLATE NOCASE"] = (provider,)
         if model is not None:
@@ -87,9 +105,28 @@ class SqlitePriceStore:
             (*(value for values in conditions.values() for value in values), limit),
         )
 
-    def list_in_force(self, owner: str | None) -> list[Price]:
+    def list_in_force(self, owner: str | None, transaction: Transaction | None = None) -> list[Price]:
         # IS, not =: the owner of prices for every org is NULL.
-        return _prices(self._engine.read(), f"{_PRICES} WHERE org_id IS ? AND {_NOT_SUPERSEDED}", (owner,))
+        connection = self._engine.read() if transaction is None else connection_of(transaction)
+        return _prices(connection, f"{_PRICES} WHERE org_id IS ? AND {_NOT_SUPERSEDED}", (owner,))
+
+    def append_names(
+        self, transaction: Transaction, version: str, providers: Sequence[ProviderNames], recorded_at_us: int
+    ) -> None:
+        connection_of(transaction).execute(
+            "INSERT INTO catalogues (version, names, recorded_at) VALUES (?, ?, ?)",
+            (version, msgspec.json.encode(providers), recorded_at_us),
+        )
+
+    def catalogue_version(self, transaction: Transaction | None = None) -> str | None:
+        connection = self._engine.read() if transaction is None else connection_of(transaction)
+        row = connection.execute("SELECT version FROM catalogues ORDER BY id DESC LIMIT 1").fetchone()
+        return None if row is None else str(row[0])
+
+    def list_names(self, transaction: Transaction | None = None) -> Sequence[ProviderNames]:
+        connection = self._engine.read() if transaction is None else connection_of(transaction)
+        row = connection.execute("SELECT names FROM catalogues ORDER BY id DESC LIMIT 1").fetchone()
+        return () if row is None else msgspec.json.decode(row[0], type=tuple[ProviderNames, ...])
 
 
 def _prices(connection: sqlite3.Connection, sql: str, values: tuple[str | int | None, ...]) -> list[Price]:
@@ -100,12 +137,15 @@ def _price(row: tuple[Any, ...]) -> Price:
     (
         price_id,
         org_id,
+        origin,
         provider,
         model,
         match,
         mode,
         effective_from,
         effective_to,
+        daily_from,
+        daily_to,
         source,
         supersedes,
         recorded_at,
@@ -114,12 +154,14 @@ def _price(row: tuple[Any, ...]) -> Price:
     return Price(
         id=price_id,
         org_id=org_id,
+        origin=Origin(origin),
         provider=provider,
         model=model,
         match=Match(match),
         mode=Mode(mode),
         effective_from_us=effective_from,
         effective_to_us=effective_to,
+        daily=None if daily_from is None else DailyWindow(daily_from, daily_to),
         source=source,
         supersedes=supersedes,
         recorded_at_us=recorded_at,
@@ -127,5 +169,14 @@ def _price(row: tuple[Any, ...]) -> Price:
     )
 
 
-def _rates(stored: Mapping[str, tuple[str, int]]) -> Mapping[str, Rate]:
-    return {unit: Rate(Decimal(stored[unit][0]), stored[unit][1]) for unit in COUNTERS if unit in stored}
+def _rates(stored: list[tuple[str, int, str, int]]) -> Mapping[str, Rate]:
+    """From (unit, above, usd, per), in the order of `COUNTERS`."""
+    by_unit: dict[str, list[tuple[int, str, int]]] = {}
+    for unit, above, usd, per in stored:
+        by_unit.setdefault(unit, []).append((above, usd, per))
+    return {unit: _rate(sorted(by_unit[unit])) for unit in COUNTERS if unit in by_unit}
+
+
+def _rate(stored: list[tuple[int, str, int]]) -> Rate:
+    (_, usd, per), *tiers = stored
+    return Rate(Decimal(usd), per, tuple(Tier(above, Decimal(tier_usd)) for above, tier_usd, _ in tiers))
