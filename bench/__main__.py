@@ -14,7 +14,7 @@ from typing import Any
 
 import duckdb
 
-from bench import ingest, server
+from bench import ingest, rating, server
 from tallybook import __version__
 
 
@@ -33,6 +33,8 @@ def main() -> None:
         _show(f"single events, {connections} connections (bar: ratio {bar})", report[f"singles_{connections}"])
     report["singles_1"] = ingest.singles(500 // scale, 1)
     _show("single events, one connection (bar: p50 < 10 ms)", report["singles_1"])
+    report["rating"] = rating.ratings(100_000 // scale, repeats=9)
+    _show("rating (bars: >= 400 000/s; catalogue: load < 0.5 s, all ready < 60 MiB)", report["rating"])
     report["weight"] = _weight()
     _show("weight (bars: help < 0.4 s, idle < 350 MiB)", report["weight"])
     report["calibration_after"] = _calibration()

@@ -113,7 +113,7 @@ def client_of(rooms: AdminRooms) -> AppClient:
         [errors.DIALECT],
         Gate(rooms.auth),
         Metrics(),
-        raw_documents={"paths": {}, "schemas": {}},
+        raw_documents=[],
         lifespan=_no_lifespan,
         body_bytes_max=2**20,
         cors_origins=[],

@@ -22,6 +22,7 @@ class ServerProcess:
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("TALLYBOOK_")},
             "TALLYBOOK_ADMIN_KEY": ADMIN_KEY,
+            "TALLYBOOK_PRICE_CATALOGUE": "false",
             **{f"TALLYBOOK_{name.upper()}": str(value) for name, value in settings.items()},
         }
         self.log_path = data_dir.parent / f"{data_dir.name}.log"

@@ -34,8 +34,16 @@ class Settings(BaseSettings):
     query_rows_max: int = Field(
         1_000_000, ge=1, description="Result rows of one usage query page, beyond which it is refused."
     )
+    list_rows_max: int = Field(
+        100_000, ge=1, description="Rows of a list asked for without a page, beyond which it is refused."
+    )
     idempotency_retention_days: int = Field(
         30, ge=1, description="Days for which outcomes of repeatable writes are kept."
+    )
+
+    price_catalogue: bool = Field(
+        True,
+        description="Record the built-in price catalogue at the first start; `tallybook prices sync` does it later.",
     )
 
     duckdb_memory: str = Field("1GB", description="Memory limit of the event store.")

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,19 +12,26 @@ from fastapi import FastAPI
 
 from tallybook.analytics.service import UsageService
 from tallybook.auth.service import AuthService
+from tallybook.catalogues.installed import read_lists
 from tallybook.core.clock import Clock, SystemClock
 from tallybook.core.errors import Overloaded
+from tallybook.core.failpoints import Reach, go_on
 from tallybook.core.paging import Cursors
-from tallybook.http import mka1, native, ops
+from tallybook.core.time_window import MINUTE_US
+from tallybook.http import credits, mka1, native, ops
 from tallybook.http.access import Gate
 from tallybook.http.app import create_app
 from tallybook.http.gateway import App, Gateway
 from tallybook.http.metrics import Metrics
 from tallybook.http.native import ingest
+from tallybook.jobs.expire_reservations import expire_reservations
+from tallybook.jobs.grant_plans import grant_plans
 from tallybook.jobs.purge_outcomes import purge_outcomes
+from tallybook.ledger.service import LedgerService
 from tallybook.metering.service import MeteringService
 from tallybook.orgs.model import DEFAULT_ORG
 from tallybook.orgs.service import OrgService
+from tallybook.plans.service import PlanService
 from tallybook.pricing.service import PricingService
 from tallybook.settings import Settings
 from tallybook.storage.duckdb.engine import DuckEngine
@@ -34,10 +41,17 @@ from tallybook.storage.private_file import write_private
 from tallybook.storage.sqlite.engine import SqliteEngine
 from tallybook.storage.sqlite.journal import SqliteJournal
 from tallybook.storage.sqlite.keys import SqliteKeyStore
+from tallybook.storage.sqlite.ledger import SqliteLedgerStore
 from tallybook.storage.sqlite.orgs import SqliteOrgStore
+from tallybook.storage.sqlite.plans import SqlitePlanStore
 from tallybook.storage.sqlite.prices import SqlitePriceStore
 
 _PURGE_SECONDS = 3600
+_SWEEP_SECONDS = 1
+_GRANTS_BEHIND_US_MAX = MINUTE_US
+"""How late grants may be before the server calls itself not ready."""
+_STARTED = "start"
+"""Whom the admin log names for what a first start does."""
 
 log = structlog.get_logger("tallybook.jobs")
 
@@ -56,8 +70,12 @@ def build(
     settings: Settings,
     clock: Clock | None = None,
     more_raw_routes: Mapping[str, Mapping[str, App]] | None = None,
+    reach: Reach = go_on,
 ) -> Tallybook:
-    """Opens the data folder and wires the server. `close` commits what was accepted and closes the files."""
+    """Opens the data folder and wires the server. `close` commits what was accepted and closes the files.
+
+    `reach` is called at the failpoints of the ledger file.
+    """
     clock = clock or SystemClock()
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     secret = _secret(settings)
@@ -65,11 +83,13 @@ def build(
     duck = DuckEngine(
         settings.data_dir / "events.duckdb", memory=settings.duckdb_memory, threads=settings.duckdb_threads
     )
-    sqlite = SqliteEngine(settings.data_dir / "ledger.sqlite", clock)
+    sqlite = SqliteEngine(settings.data_dir / "ledger.sqlite", clock, reach=reach)
     journal = SqliteJournal()
     orgs = OrgService(SqliteOrgStore(sqlite), sqlite, journal, clock)
     auth = AuthService(SqliteKeyStore(sqlite), sqlite, journal, clock, secret=secret, org_exists=orgs.exists)
-    pricing = PricingService(SqlitePriceStore(sqlite), sqlite, journal, clock)
+    pricing = PricingService(SqlitePriceStore(sqlite), sqlite, journal, clock, read_lists)
+    ledger = LedgerService(SqliteLedgerStore(sqlite), sqlite, clock, list_rows_max=settings.list_rows_max)
+    plans = PlanService(SqlitePlanStore(sqlite), ledger, sqlite, clock, list_rows_max=settings.list_rows_max)
     metering = MeteringService(
         DuckEventStore(
             duck, clock, wal_bytes_max=settings.wal_bytes_max, disk_reserve_bytes=settings.disk_reserve_bytes
@@ -86,7 +106,8 @@ def build(
     )
     metrics = _metrics(metering, duck)
     gate = Gate(auth)
-    new_admin_key = asyncio.run(_first_start(orgs, auth, settings))
+    credit_operations = credits.operations(ledger, plans, orgs.settings_of)
+    new_admin_key = asyncio.run(_first_start(orgs, auth, pricing, settings))
 
     def close() -> None:
         try:
@@ -96,28 +117,34 @@ def build(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        purging = asyncio.create_task(_purge_outcomes(sqlite, clock, settings.idempotency_retention_days))
+        jobs = [
+            asyncio.create_task(_purge_outcomes(sqlite, clock, settings.idempotency_retention_days)),
+            asyncio.create_task(_expire_reservations(ledger)),
+            asyncio.create_task(_grant_plans(plans)),
+        ]
         yield
-        purging.cancel()
-        with suppress(asyncio.CancelledError):
-            await purging
+        for job in jobs:
+            job.cancel()
+        await asyncio.gather(*jobs, return_exceptions=True)
 
     app = create_app(
         [
-            ops.router(metrics, lambda: _not_ready(metering)),
-            *native.routers(auth, orgs, pricing, usage, cursors),
+            ops.router(metrics, lambda: _not_ready(metering, plans)),
+            *native.routers(auth, orgs, pricing, usage, ledger, cursors),
             *mka1.routers(usage),
+            credits.router(credit_operations),
         ],
         {
             ingest.PATH: {
                 "POST": ingest.IngestEndpoint(gate, metering, metrics, body_bytes_max=settings.body_bytes_max)
             },
+            **credits.raw_routes(credit_operations, gate, body_bytes_max=settings.body_bytes_max),
             **(more_raw_routes or {}),
         },
-        [native.DIALECT, mka1.DIALECT],
+        [native.DIALECT, mka1.DIALECT, credits.DIALECT],
         gate,
         metrics,
-        raw_documents=ingest.DOCUMENT,
+        raw_documents=[ingest.DOCUMENT, credits.document(credit_operations)],
         lifespan=lifespan,
         body_bytes_max=settings.body_bytes_max,
         cors_origins=settings.cors_origins,
@@ -126,8 +153,10 @@ def build(
     return Tallybook(app, gate, new_admin_key, close)
 
 
-async def _first_start(orgs: OrgService, auth: AuthService, settings: Settings) -> str | None:
+async def _first_start(orgs: OrgService, auth: AuthService, pricing: PricingService, settings: Settings) -> str | None:
     await orgs.ensure_default()
+    if settings.price_catalogue and not pricing.has_catalogue():
+        await pricing.sync(actor=_STARTED)
     fixed = None if settings.admin_key is None else settings.admin_key.get_secret_value()
     made = await auth.ensure_bootstrap(fixed, DEFAULT_ORG)
     if made is not None:
@@ -142,6 +171,24 @@ async def _purge_outcomes(sqlite: SqliteEngine, clock: Clock, retention_days: in
         except Overloaded as error:  # there is always a next time
             log.warning("outcomes not purged", reason=str(error))
         await asyncio.sleep(_PURGE_SECONDS)
+
+
+async def _expire_reservations(ledger: LedgerService) -> None:
+    while True:
+        try:
+            await expire_reservations(ledger)
+        except Overloaded as error:
+            log.warning("reservations not expired", reason=str(error))
+        await asyncio.sleep(_SWEEP_SECONDS)
+
+
+async def _grant_plans(plans: PlanService) -> None:
+    while True:
+        try:
+            await grant_plans(plans)
+        except Overloaded as error:
+            log.warning("plans not granted", reason=str(error))
+        await asyncio.sleep(_SWEEP_SECONDS)
 
 
 def _secret(settings: Settings) -> bytes:
@@ -167,7 +214,9 @@ def _metrics(metering: MeteringService, duck: DuckEngine) -> Metrics:
     return metrics
 
 
-def _not_ready(metering: MeteringService) -> str | None:
+def _not_ready(metering: MeteringService, plans: PlanService) -> str | None:
     if metering.writer.queued_weight >= metering.writer.queue_weight_max:
         return "the event queue is full"
+    if plans.behind_us() > _GRANTS_BEHIND_US_MAX:
+        return "grants of plans are being caught up"
     return None

@@ -34,6 +34,7 @@ READERS = {
     "GET /v1/events/{uid}",
     "GET /v1/usage/query",
     "GET /v1/prices",
+    "GET /v1/prices/resolve",
     "GET /api/v1/llm/usage/completions",
 }
 INGESTERS = {"POST /v1/events"}
@@ -45,7 +46,29 @@ ORG_ADMINS = {
     "GET /v1/orgs/{org}/settings",
     "PATCH /v1/orgs/{org}/settings",
 }
-CLUSTER_ADMINS = {"POST /v1/orgs"}
+CLUSTER_ADMINS = {"POST /v1/orgs", "POST /v1/prices/sync", "GET /v1/prices/diff"}
+LEDGER_KEEPERS = {
+    "POST /v1/accounts/create",
+    "GET /v1/accounts",
+    "GET /v1/accounts/get",
+    "GET /v1/accounts/balance",
+    "POST /v1/accounts/credits/add",
+    "POST /v1/accounts/credits/deduct",
+    "GET /v1/accounts/plans",
+    "POST /v1/accounts/plans/assign",
+    "POST /v1/accounts/plans/unassign",
+    "GET /v1/plans",
+    "POST /v1/plans/create",
+    "POST /v1/plans/archive",
+    "GET /v1/transactions",
+    "POST /v1/transactions/create",
+    "POST /v1/reservations/create",
+    "GET /v1/reservations",
+    "POST /v1/reservations/confirm",
+    "POST /v1/reservations/cancel",
+    "POST /v1/reservations/extend",
+    "GET /v1/verify",
+}
 
 
 def routes(app: FastAPI, raw: Mapping[str, Mapping[str, object]]) -> set[Route]:
@@ -117,7 +140,9 @@ def test_the_table_says_what_was_meant() -> None:
     assert rows_where(Scope.INGEST, Role.MEMBER) == INGESTERS
     assert rows_where(Scope.ADMIN, Role.ORG_ADMIN) == ORG_ADMINS
     assert rows_where(Scope.ADMIN, Role.CLUSTER_ADMIN) == CLUSTER_ADMINS
-    assert named(set(ACCESS)) == PUBLIC | ANY_KEY | READERS | INGESTERS | ORG_ADMINS | CLUSTER_ADMINS
+    assert rows_where(Scope.LEDGER, Role.ORG_ADMIN) == LEDGER_KEEPERS
+    keyed = ANY_KEY | READERS | INGESTERS | ORG_ADMINS | CLUSTER_ADMINS | LEDGER_KEEPERS
+    assert named(set(ACCESS)) == PUBLIC | keyed
 
 
 def test_every_route_has_a_row_and_every_row_a_route(app_routes: list[Route]) -> None:

@@ -95,7 +95,83 @@ def test_prices(run: Run) -> None:
         ("--model", "m", "--input", "1", "--rate", "input_tokens=2"),
         ("--model", "m", "--input", "1", "--from", "someday"),
         ("--input", "1"),
+        ("--model", "m", "--input", "1", "--tier", "input_tokens=200000"),
+        ("--model", "m", "--input", "1", "--tier", "output_tokens=200000:1"),
+        ("--model", "m", "--input", "1", "--daily", "16:30"),
     ],
 )
 def test_prices_that_are_none(run: Run, words: tuple[str, ...]) -> None:
     assert run("prices", "set", *words).exit_code == 2
+
+
+def test_a_price_with_tiers_and_a_daily_window(run: Run) -> None:
+    words = ("--model", "night", "--input", "2", "--output", "8", "--daily", "16:30-00:30", "--per", "1000")
+    tiers = ("--tier", "input_tokens=200000:4", "input_tokens=1000000:0.5", "--source", "contract 17")
+    made = answer(run("prices", "set", *words, *tiers, "--from", "2026-01-01T08:00:00Z", "--json"))
+    assert made["daily"] == {"from": "16:30", "to": "00:30"}
+    assert made["rates"]["input_tokens"] == {
+        "usd": "2",
+        "per": 1000,
+        "tiers": [{"above": 200_000, "usd": "4"}, {"above": 1_000_000, "usd": "0.5"}],
+    }
+    (heading, line) = run("prices", "list", "--model", "night").stdout.splitlines()
+    assert heading.split() == ["id", "models", "mode", "from", "daily", "rates", "source"]
+    assert " ".join(line.split()) == (
+        f"{made['id']} night standard 2026-01-01T08:00:00Z 16:30-00:30 "
+        "input_tokens=2/1000,200000:4,1000000:0.5 output_tokens=8/1000 contract 17"
+    )
+    refused = run("prices", "set", "--model", "m", "--input", "1", "--daily", "25:00-26:00", "--from", "2026-01-01")
+    assert "body.daily.from: " in refused.stderr
+
+
+def test_why_a_price_was_taken(run: Run) -> None:
+    first = answer(run("prices", "set", "--model", "why", "--input", "2", "--from", "2026-01-01", "--json"))
+    wide = ("--model", "wh", "--match", "prefix", "--provider", "acme", "--input", "3", "--tier", "input_tokens=9:1")
+    second = answer(run("prices", "set", *wide, "--json"))
+    lines = run("prices", "explain", "WHY", "--at", "2025-01-01").stdout.splitlines()
+    assert [" ".join(line.split()) for line in lines] == [
+        "model WHY",
+        "provider -",
+        "mode standard",
+        "at 2025-01-01T00:00:00Z",
+        f"price {second['id']} (org)",
+        "because in force, and none in force comes before it",
+        "source -",
+        "modes standard",
+        "",
+        "rate usd per",
+        "input_tokens 3 1000000",
+        "above 9 input tokens 1 1000000",
+        "",
+        "id origin models from standing",
+        f"{first['id']} org why 2026-01-01 not in force yet",
+        f"{second['id']} org prefix acme:wh 2000-01-01 taken: in force, and none in force comes before it",
+    ]
+    assert answer(run("prices", "explain", "why", "--json"))["price"] == first
+    unknown = run("prices", "explain", "why", "--mode", "flex").stdout
+    assert "because   there is no price for the mode flex, but for standard\n" in unknown
+    assert "no candidates" in unknown
+    assert run("prices", "explain", "why", "--mode", "cheap").exit_code == 2
+
+
+def test_the_catalogue_is_compared_and_taken_over(run: Run) -> None:
+    before = run("prices", "diff", "--limit", "2").stdout
+    assert before.startswith("recorded   no catalogue\ninstalled  genai-prices ")
+    assert before.splitlines()[3].split() == ["models", "mode", "from", "change"]
+    assert "new: input_tokens=" in before
+    assert "\nand " in before
+    assert run("prices", "list", "--origin", "catalogue").stdout == "no prices\n"
+    assert " (the first sync): " in run("prices", "sync").stdout
+    assert run("prices", "sync").stdout.endswith(" (no newer version): 0 prices recorded\n")
+    assert run("prices", "diff").stdout.endswith("\na sync would record nothing\n")
+    assert (
+        answer(run("prices", "sync", "--json"))["recorded"] == answer(run("prices", "diff", "--json"))["changes_total"]
+    )
+    listed = run("prices", "list", "--origin", "catalogue", "--provider", "openai", "--model", "gpt-4o").stdout
+    assert "input_tokens=2.5/1000000 output_tokens=10/1000000 cache_read_tokens=1.25/1000000" in listed
+    explained = run("prices", "explain", "openai:gpt-4o-2024-08-06").stdout
+    assert "catalogue  openai:gpt-4o, found by: " in explained
+    assert "(catalogue)\n" in explained
+    made = answer(run("keys", "create", "--name", "member", "--json"))
+    assert "403" in run("prices", "sync", key=made["key"]).stderr
+    assert run("prices", "explain", "gpt-4o", key=made["key"]).exit_code == 0

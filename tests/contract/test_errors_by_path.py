@@ -10,7 +10,7 @@ import importlib
 import inspect
 import json
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, get_type_hints
 
 import httpx
@@ -33,8 +33,10 @@ from tallybook.core.errors import (
     TooLarge,
     Unauthenticated,
 )
-from tallybook.http import mka1, native
+from tallybook.http import credits, mka1, native
 from tallybook.http.dialect import InternalError
+from tallybook.ledger.model import Reservation
+from tallybook.ledger.model import Status as HoldStatus
 from tallybook.metering.event import Outcome, Status
 from tallybook.settings import Settings
 from tallybook.wiring import Tallybook, build
@@ -53,6 +55,10 @@ PREFIXES = {
     "/api/v1/llm/": "mka1",
     "/api/v1/sandbox/": "mka1 sandbox",
     "/api/v1/budgeting/": "mka1",
+    "/v1/accounts/": "credits",
+    "/v1/models/": "credits",
+    "/v1/accountsx/": "native",
+    "/v1/usage/": "native",
     "/api/v1/llmx/": "native",
     "/api/v2/llm/": "native",
 }
@@ -76,6 +82,17 @@ FAILURES: dict[str, tuple[Exception, int, str, str, dict[str, str]]] = {
     "overloaded": (Overloaded("why", 7), 503, "overloaded", "TOO_MANY_REQUESTS", {"retry-after": "7"}),
     "storage-full": (StorageFull(), 503, "storage_full", "SERVICE_UNAVAILABLE", {"retry-after": "5"}),
     "unexpected": (RuntimeError("inner detail of /var/lib"), 500, "internal", "INTERNAL_SERVER_ERROR", {}),
+}
+
+# What credits calls what the native dialect calls otherwise.
+CREDITS_CODES = {
+    "malformed": "invalid_request",
+    "unauthenticated": "unauthorized",
+    "unknown_route": "not_found",
+    "too_large": "payload_too_large",
+    "body_too_large": "payload_too_large",
+    "overloaded": "rate_limited",
+    "internal": "internal_error",
 }
 
 
@@ -141,6 +158,12 @@ def check(answer: httpx.Response, dialect: str, status: int, code: str, mka1_cod
         assert set(body) == {"type", "title", "status", "detail", "code"}
         return body
     assert answer.headers["content-type"] == "application/json"
+    if dialect == "credits":
+        reasons = {"details"} if answer.status_code in (402, 409) else set()
+        assert set(body) == {"success", "error", "message", "code"} | reasons
+        assert (body["success"], body["code"]) == (False, CREDITS_CODES.get(code, code))
+        assert body["error"] == body["message"]
+        return body
     if answer.status_code in (401, 429):  # the gateway's own, the same in every service
         assert body == {"error": {401: "Unauthorized", 429: "Rate limit exceeded"}[answer.status_code]}
     elif dialect == "mka1 sandbox":
@@ -366,6 +389,8 @@ SAMPLES: dict[Any, Any] = {
     list[Fault] | tuple[Fault, ...]: [Fault(("query", "a", 1), "is odd")],
     Location: ("a",),
     Outcome: Outcome(Status.CONFLICT, None),
+    Mapping[str, str | int | None] | None: {"available_micro": 7},
+    Reservation: Reservation("res_1", "acc_1", None, 7, HoldStatus.CANCELLED, 1, 2, None, None),
 }
 
 
@@ -383,6 +408,7 @@ def test_every_dialect_words_every_error(kind: type[TallybookError]) -> None:
     error = sample(kind)
     for dialect, path in [
         (native.DIALECT, "/v1/anything"),
+        (credits.DIALECT, "/v1/accounts"),
         *((mka1.DIALECT, f"{prefix}anything") for prefix in mka1.DIALECT.prefixes),
     ]:
         answer = dialect.render(error, path)
@@ -395,4 +421,4 @@ def test_every_dialect_words_every_error(kind: type[TallybookError]) -> None:
 
 def test_the_walk_found_the_errors_of_all_rooms() -> None:
     rooms = {kind.__module__.split(".")[1] for kind in every_error()}
-    assert rooms >= {"core", "metering", "analytics", "auth", "orgs", "pricing", "http"}
+    assert rooms >= {"core", "metering", "analytics", "auth", "orgs", "pricing", "ledger", "http"}

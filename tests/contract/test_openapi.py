@@ -13,6 +13,7 @@ from fastapi.routing import iter_route_contexts
 from tallybook import __version__
 from tallybook.core.counters import COUNTERS
 from tallybook.core.money import COUNTER_MAX
+from tallybook.http import credits
 from tallybook.http.access import ACCESS
 from tallybook.http.native.event_wire import NDJSON, WireEvent
 from tallybook.settings import Settings
@@ -166,7 +167,7 @@ def test_every_operation_documents_the_refusals_of_its_dialect(
     document: Node, operations: Mapping[tuple[str, str], Node]
 ) -> None:
     for (method, path), operation in operations.items():
-        foreign = path.startswith("/api/v1/llm/")
+        foreign = path.startswith(("/api/v1/llm/", *credits.DIALECT.prefixes)) or path in credits.DIALECT.paths
         content = operation["responses"]["default"]["content"]
         kind = "application/json" if foreign else "application/problem+json"
         assert set(content) == {kind}, (method, path)

@@ -1,4 +1,4 @@
-"""The tour of the README, run as written against a server process: its commands work and print what it shows."""
+"""The tours of README and guides, run as written against a server: their commands work and print what they show."""
 
 import os
 import re
@@ -15,13 +15,17 @@ from tests.docs import pages
 from tests.serving import ServerProcess
 
 TOUR = list(pages.blocks(pages.section(pages.read("README.md"), "## A two-minute tour")))
+CREDITS = list(pages.blocks(pages.read("docs/guides/credits.md")))
+PRICES = list(pages.blocks(pages.read("docs/guides/prices.md")))
 URL = "http://127.0.0.1:8080"
 NEXT = "--- next step ---"
 
-# What differs from run to run: keys, ids, rates.
+# What differs from run to run: keys, ids, instants, rates.
 VOLATILE = [
     (r"tb_[\w-]{49}", "KEY"),
     (r"(key|price)_[0-9a-f]{24}", r"\1_ID"),
+    (r"(acc|txn|res)_[0-9a-f]{36,}", r"\1_ID"),
+    (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", "NOW"),
     (r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", "UID"),
     (r"(?m)^seconds +[\d.]+$", "SECONDS"),
     (r"(?m)^rate +[\d,]+ rows/s$", "RATE"),
@@ -29,11 +33,12 @@ VOLATILE = [
 
 
 class FreshServer(ServerProcess):
-    """As `make run` starts it: without a key from the environment."""
+    """As `make run` starts it: without settings from the environment."""
 
     def __init__(self, data_dir: Path) -> None:
         super().__init__(data_dir)
-        del self._environment["TALLYBOOK_ADMIN_KEY"]
+        for name in ("TALLYBOOK_ADMIN_KEY", "TALLYBOOK_PRICE_CATALOGUE"):
+            del self._environment[name]
 
 
 @pytest.fixture
@@ -57,10 +62,11 @@ def test_the_first_two_commands_are_run_and_test() -> None:
     assert [line.split("  ")[0] for line in first.text.splitlines()] == ["make run", "make test"]
 
 
-def test_the_tour_prints_what_it_shows(fresh: FreshServer, checkout: Path) -> None:
-    shown = [block.text for before, block in pairwise(TOUR) if before.language == "sh" and block.language == "text"]
-    commands = [block.text for block in TOUR if block.language == "sh"]
-    assert len(shown) == len(commands) == 8
+@pytest.mark.parametrize(("tour", "steps"), [(TOUR, 8), (CREDITS, 5), (PRICES, 5)], ids=["readme", "credits", "prices"])
+def test_a_tour_prints_what_it_shows(fresh: FreshServer, checkout: Path, tour: list[pages.Block], steps: int) -> None:
+    shown = [block.text for before, block in pairwise(tour) if before.language == "sh" and block.language == "text"]
+    commands = [block.text for block in tour if block.language == "sh"]
+    assert len(shown) == len(commands) == steps
     printed = run(commands, fresh.url, checkout)
     for command, expected, found in zip(commands, shown, printed, strict=True):
         assert settled(found) == settled(expected), f"printed by {command}"

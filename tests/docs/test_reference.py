@@ -12,9 +12,11 @@ import tallybook
 from tallybook.analytics.query import MEASURES, Dimension
 from tallybook.auth.key import Role, Scope
 from tallybook.core.counters import COUNTERS, PARTS, Aggregate
-from tallybook.core.errors import TallybookError
+from tallybook.core.errors import Conflict, Insufficient, TallybookError, Unavailable
 from tallybook.core.time_window import Bucket
 from tallybook.http.access import ACCESS
+from tallybook.http.credits import plans_wire, wire
+from tallybook.http.credits.errors import ANSWERS as CREDIT_ANSWERS
 from tallybook.http.metrics import Metrics
 from tallybook.http.mka1.errors import ANSWERS
 from tallybook.http.mka1.operations import OPERATIONS
@@ -24,18 +26,36 @@ from tallybook.http.native.events_read import EventsParams
 from tallybook.http.native.filters import Filters
 from tallybook.http.native.keys import KeyShown, KeyWanted
 from tallybook.http.native.orgs import OrgWanted
-from tallybook.http.native.prices import PriceWanted, RateWanted
+from tallybook.http.native.prices import (
+    CandidateShown,
+    ChangeShown,
+    DailyWanted,
+    DiffQuery,
+    DiffShown,
+    Matched,
+    PriceQuery,
+    PriceWanted,
+    RateWanted,
+    ResolutionShown,
+    ResolveQuery,
+    SyncShown,
+    TierWanted,
+)
 from tallybook.http.native.usage import UsageParams
+from tallybook.ledger.model import Status, Type
 from tallybook.orgs.model import OrgSettings
 from tallybook.pricing.match import Match
-from tallybook.pricing.price import Mode
+from tallybook.pricing.price import Mode, Origin
 from tests.docs import pages
 
 EVENTS = "docs/reference/events.md"
 USAGE = "docs/reference/usage-query.md"
 ADMIN = "docs/reference/keys-orgs-prices.md"
 ERRORS = "docs/reference/errors.md"
+CREDITS = "docs/reference/credits.md"
 MKA1 = "docs/guides/mka1.md"
+SYNC = "### The catalogue: `POST /v1/prices/sync`, `GET /v1/prices/diff`"
+OWN = {"object"}  # what every answer has
 OPERATE = "docs/guides/operate.md"
 
 
@@ -108,7 +128,16 @@ def test_every_dimension_and_measure_is_named() -> None:
         ("## Who may do what", {*Role, *Scope}),
         ("## Keys", {*KeyWanted.model_fields, *KeyShown.model_fields} - {"object"}),
         ("## Orgs", set(OrgWanted.model_fields)),
-        ("## Prices", {*PriceWanted.model_fields, *RateWanted.model_fields, *Mode, *Match}),
+        ("## Prices", {*PriceWanted.model_fields, *RateWanted.model_fields, *TierWanted.model_fields, *Mode, *Match}),
+        ("## Prices", {str(field.alias) for field in DailyWanted.model_fields.values()} | {*Origin}),
+        ("## Prices", set(PriceQuery.model_fields) - {"limit", "page"}),
+        (
+            "### Which price: `GET /v1/prices/resolve`",
+            {*ResolveQuery.model_fields, *ResolutionShown.model_fields} - OWN,
+        ),
+        ("### Which price: `GET /v1/prices/resolve`", {*Matched.model_fields, *CandidateShown.model_fields}),
+        (SYNC, {*SyncShown.model_fields, *DiffShown.model_fields, *DiffQuery.model_fields} - OWN),
+        (SYNC, set(ChangeShown.model_fields)),
     ],
 )
 def test_keys_orgs_and_prices_are_described_in_full(heading: str, names: set[str]) -> None:
@@ -155,6 +184,39 @@ def test_every_operation_of_mka1_is_described() -> None:
         assert f"`GET {operation.path}`" in page
         named = {*operation.params.model_fields, *operation.numbers, *operation.dimensions, *operation.always_null}
         assert named <= pages.codes(page)
+
+
+CREDIT_FORMS = (
+    *(wire.AccountWanted, wire.AddWanted, wire.DeductWanted, wire.TransactionWanted, wire.ReservationWanted),
+    *(wire.ConfirmWanted, wire.CancelWanted, wire.ExtendWanted, wire.TransactionsAsked, wire.ReservationsAsked),
+    *(wire.AccountShown, wire.BalanceShown, wire.TransactionShown, wire.ReservationShown, wire.Pagination),
+    *(wire.Added, wire.Deducted, wire.Confirmed, wire.Cancelled),
+    *(plans_wire.PlanWanted, plans_wire.ArchiveWanted, plans_wire.AssignWanted, plans_wire.UnassignWanted),
+    *(plans_wire.PlanShown, plans_wire.AccountPlanShown, plans_wire.PlanAssigned),
+)
+
+
+def test_every_field_of_credits_is_named() -> None:
+    page = set(re.findall(r"\w+", pages.read(CREDITS)))
+    # `external_id` is taken for the sake of other pages' spelling, and no name of ours.
+    named = {name for form in CREDIT_FORMS for name in form.__struct_encode_fields__} - {"external_id"}
+    assert named <= page
+    assert {*Status, *Type} <= page
+
+
+def test_every_error_of_credits_has_its_status_and_code() -> None:
+    said = {(int(row[0]), code) for row in pages.rows(pages.section(pages.read(CREDITS), "## Errors"))[1:]
+            for code in pages.codes(row[1])}  # fmt: skip
+    own = {kind: kind.code for kind in error_kinds()}
+    told = {
+        (status, code or own[kind])
+        for kind, (status, code) in CREDIT_ANSWERS.items()
+        if kind not in (Insufficient, Unavailable)
+    }
+    assert told <= said
+    assert {(402, kind.code) for kind in Insufficient.__subclasses__()} <= said
+    reasons = pages.codes(pages.section(pages.read(CREDITS), "## Errors"))
+    assert {kind.code for kind in Conflict.__subclasses__() if kind.__module__ == "tallybook.ledger.errors"} <= reasons
 
 
 def test_every_metric_is_named() -> None:

@@ -12,7 +12,16 @@ COMMANDS = {
     "import": ("tallybook.cli.import_:import_", "Import usage events from a CSV or NDJSON file."),
     "keys": ("tallybook.cli.keys:keys", "Create, list and revoke keys."),
     "orgs": ("tallybook.cli.orgs:orgs", "Create and list orgs."),
-    "prices": ("tallybook.cli.prices:prices", "List and set prices."),
+    "prices": ("tallybook.cli.prices:prices", "List, set and explain prices; sync the catalogue."),
+    "accounts": ("tallybook.cli.accounts:accounts", "Create and list accounts, and ask for their balances."),
+    "credits": ("tallybook.cli.credits:credits_", "Add credits to an account and deduct them."),
+    "reservations": (
+        "tallybook.cli.reservations:reservations",
+        "Hold credits, and settle, free, extend and list the holds.",
+    ),
+    "transactions": ("tallybook.cli.transactions:transactions", "Read the ledger."),
+    "plans": ("tallybook.cli.plans:plans", "Create, list and archive plans, and put accounts on them."),
+    "verify": ("tallybook.cli.verify:verify", "Rebuild balances and reservations from their facts."),
     "settings": ("tallybook.cli.settings:settings", "Show and change the settings of an org."),
 }
 """Name -> where the command is, and its line in the help."""

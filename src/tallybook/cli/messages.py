@@ -5,6 +5,7 @@ from tallybook.sdk.errors import (
     APIError,
     ClientError,
     Fault,
+    InsufficientCredits,
     InvalidRequest,
     Overloaded,
     PermissionDenied,
@@ -24,6 +25,11 @@ def message_of(error: ClientError) -> str:
             return f"this key may not do that (403: {error.detail})"
         case InvalidRequest():
             return "\n".join([f"the server refused the input (422: {error.detail})", *map(_fault_line, error.errors)])
+        case APIError(code="catalogue_unreadable"):  # also 503, but trying again is of no use
+            return error.detail
+        case InsufficientCredits():
+            facts = [f"{name} {value}" for name, value in error.details.items() if name != "reason"]
+            return f"{error.detail} (402 {error.code}): {', '.join(facts)}"
         case Overloaded():
             return f"the server is too busy ({error.status}: {error.detail}); try again later"
         case APIError():

@@ -58,14 +58,29 @@ def _print_aligned(lines: Sequence[Sequence[str]]) -> None:
 
 
 def _print_table(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+    """A table, or where the terminal is too narrow for its words a block of lines per row."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table()
-    for index, column in enumerate(columns):
-        # The first column is the id, which people copy: it is never cut or folded.
-        table.add_column(column, no_wrap=index == 0, overflow="fold")
+    console, table = Console(), Table()
+    widths = [_longest_word(column) for column in zip(columns, *cells, strict=True)]
+    if sum(width + 3 for width in widths) >= console.width:
+        _print_blocks(columns, cells)
+        return
+    for column, width in zip(columns, widths, strict=True):
+        table.add_column(column, min_width=width)
     for line in cells:
         table.add_row(*map(Text, line))  # as Text, because a plain cell may hold rich's markup
-    Console().print(table)
+    console.print(table)
+
+
+def _longest_word(cells: Sequence[str]) -> int:
+    return max((len(word) for cell in cells for word in cell.split()), default=0)
+
+
+def _print_blocks(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+    for index, line in enumerate(cells):
+        if index:
+            click.echo()
+        _print_aligned(list(zip(columns, line, strict=True)))

@@ -6,15 +6,19 @@
         Unauthenticated     no key, or one we do not know
         Forbidden           a known key without the right
         NotFound            no such object in this org
-        Conflict            contradicts what is stored
+        Refusal             what is stored does not grant the request; a repeat is refused alike
+            Conflict            contradicts what is stored
+            Insufficient        the balance does not cover it
         TooLarge            over a configured bound
         Overloaded          try again after `retry_after_seconds`
         StorageFull         the disk is full; nothing was stored
+        Unavailable         something the server needs for this is missing or broken; somebody has to see to it
 
 Rooms subclass these and add facts; they never name a status code. Each dialect maps the classes above to its own
 statuses and bodies in its `errors.py`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -32,7 +36,7 @@ class Fault:
 class TallybookError(Exception):
     """Base of all errors. `code` is stable and may be matched on; `retryable` says whether a repeat may succeed."""
 
-    code: ClassVar[str] = "error"
+    code: str = "error"
     retryable: ClassVar[bool] = False
 
 
@@ -65,8 +69,22 @@ class NotFound(TallybookError):
     code = "not_found"
 
 
-class Conflict(TallybookError):
+class Refusal(TallybookError):
+    """`details` are facts for the caller: ids, states, amounts (`…_micro`) as plain values."""
+
+    code = "refused"
+
+    def __init__(self, message: str, details: Mapping[str, str | int | None] | None = None) -> None:
+        self.details = details or {}
+        super().__init__(message)
+
+
+class Conflict(Refusal):
     code = "conflict"
+
+
+class Insufficient(Refusal):
+    code = "insufficient"
 
 
 class TooLarge(TallybookError):
@@ -87,6 +105,10 @@ class StorageFull(Overloaded):
 
     def __init__(self) -> None:
         super().__init__("the disk is full; nothing was stored", retry_after_seconds=5)
+
+
+class Unavailable(TallybookError):
+    code = "unavailable"
 
 
 def invalid(*loc: str | int, msg: str) -> InvalidInput:

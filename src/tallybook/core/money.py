@@ -72,11 +72,11 @@ def divide_half_even(numerator: int, denominator: int) -> int:
 
 def plain_digits(amount: int, decimals: int) -> str:
     """`amount × 10^-decimals` in plain digits without trailing zeros: 6_800_000_000 at 12 is `0.0068`."""
-    sign, digits = ("-", -amount) if amount < 0 else ("", amount)
-    whole, part = divmod(digits, 10**decimals)
-    if part == 0:
-        return f"{sign}{whole}"
-    return f"{sign}{whole}.{part:0{decimals}d}".rstrip("0")
+    digits = str(amount) if amount >= 0 else str(-amount)
+    digits = digits.rjust(decimals + 1, "0")
+    point = len(digits) - decimals
+    sign, whole, part = "-" if amount < 0 else "", digits[:point], digits[point:].rstrip("0")
+    return f"{sign}{whole}.{part}" if part else sign + whole
 
 
 def usd_text(pico: int) -> str:

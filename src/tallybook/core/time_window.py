@@ -17,7 +17,6 @@ HOUR_US = 60 * MINUTE_US
 DAY_US = 24 * HOUR_US
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_EPOCH_DAY = _EPOCH.toordinal()
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ](?:[01]\d|2[0-3]):\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)\Z", re.ASCII)
 
 
@@ -226,10 +225,8 @@ def parse_instant(text: str) -> int:
         moment = datetime.fromisoformat(text.upper())
     except ValueError:
         raise BadInstant("is no valid date and time") from None
-    seconds = (moment.toordinal() - _EPOCH_DAY) * 86_400 + moment.hour * 3_600 + moment.minute * 60 + moment.second
-    if moment.tzinfo is not UTC:
-        seconds -= (moment.utcoffset() or timedelta()) // timedelta(seconds=1)
-    return seconds * SECOND_US + moment.microsecond
+    since = moment - _EPOCH
+    return since.days * DAY_US + since.seconds * SECOND_US + since.microseconds
 
 
 def parse_instant_or_seconds(text: str) -> int:

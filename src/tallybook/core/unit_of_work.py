@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from tallybook.core.errors import Conflict
+from tallybook.core.errors import Conflict, Insufficient, Refusal
+from tallybook.core.ids import Hasher, joined
 
 Record = Mapping[str, Any]
 """An outcome: a plain, versioned record of ids, amounts and instants that JSON can hold. Never a float, no secret."""
@@ -34,9 +35,17 @@ class Repeat:
     key: str
     body_hash: bytes
 
+    @property
+    def request(self) -> bytes:
+        """128 bits that stand for all but the body."""
+        return _REQUEST(joined(self.org_id, self.caller, self.method, self.path, self.key))
+
     @staticmethod
     def hash_of(body: bytes) -> bytes:
         return hashlib.blake2b(body, digest_size=16).digest()
+
+
+_REQUEST = Hasher("repeat")
 
 
 class RepeatedWithOtherBody(Conflict):
@@ -46,20 +55,29 @@ class RepeatedWithOtherBody(Conflict):
         super().__init__("this Idempotency-Key was used before with another body")
 
 
-class Refused(Conflict):
-    """A refusal as it was first answered, given again to a repeat of the same request."""
+def record_of_refusal(refusal: Refusal) -> Record:
+    """The outcome of an effect that was refused."""
+    kind = "insufficient" if isinstance(refusal, Insufficient) else "conflict"
+    return {"refused": kind, "code": refusal.code, "message": str(refusal), "details": refusal.details}
 
-    def __init__(self, code: str, message: str) -> None:
-        self.refused_code = code
-        super().__init__(message)
+
+def refusal_in(outcome: Record) -> Refusal | None:
+    """The refusal that an outcome tells of, if any: of its base class, with code, message and details as they were."""
+    kind = outcome.get("refused")
+    if kind is None:
+        return None
+    refusal = (Insufficient if kind == "insufficient" else Conflict)(outcome["message"], outcome["details"])
+    refusal.code = outcome["code"]
+    return refusal
 
 
 class Writes(Protocol):
     async def once(self, repeat: Repeat | None, effect: Effect) -> Record:
         """Runs `effect` in a transaction and returns its record after the commit.
 
-        With `repeat`, the record (or the `Conflict` that the effect raised) is stored in the same commit and given
-        again to every later repeat; another body under the same key raises `RepeatedWithOtherBody`.
+        With `repeat`, the record (or the `Refusal` that the effect raised) is stored in the same commit and given
+        again to every later repeat; another body under the same key raises `RepeatedWithOtherBody`. What a repeat
+        is refused with is a plain `Conflict` or `Insufficient`, the first time too, so that all answers are equal.
         """
         ...
 

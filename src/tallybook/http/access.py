@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
@@ -26,6 +26,7 @@ class Access:
 
 
 PUBLIC = Access(public=True)
+LEDGER = Access(Scope.LEDGER, Role.ORG_ADMIN)
 
 ACCESS: Mapping[tuple[str, str], Access] = {
     ("GET", "/healthz"): PUBLIC,
@@ -39,8 +40,31 @@ ACCESS: Mapping[tuple[str, str], Access] = {
     ("GET", "/v1/events/{uid}"): Access(Scope.READ),
     ("GET", "/v1/usage/query"): Access(Scope.READ),
     ("GET", "/api/v1/llm/usage/completions"): Access(Scope.READ),
+    ("POST", "/v1/accounts/create"): LEDGER,
+    ("GET", "/v1/accounts"): LEDGER,
+    ("GET", "/v1/accounts/get"): LEDGER,
+    ("GET", "/v1/accounts/balance"): LEDGER,
+    ("POST", "/v1/accounts/credits/add"): LEDGER,
+    ("POST", "/v1/accounts/credits/deduct"): LEDGER,
+    ("GET", "/v1/accounts/plans"): LEDGER,
+    ("POST", "/v1/accounts/plans/assign"): LEDGER,
+    ("POST", "/v1/accounts/plans/unassign"): LEDGER,
+    ("GET", "/v1/plans"): LEDGER,
+    ("POST", "/v1/plans/create"): LEDGER,
+    ("POST", "/v1/plans/archive"): LEDGER,
+    ("GET", "/v1/transactions"): LEDGER,
+    ("POST", "/v1/transactions/create"): LEDGER,
+    ("POST", "/v1/reservations/create"): LEDGER,
+    ("GET", "/v1/reservations"): LEDGER,
+    ("POST", "/v1/reservations/confirm"): LEDGER,
+    ("POST", "/v1/reservations/cancel"): LEDGER,
+    ("POST", "/v1/reservations/extend"): LEDGER,
+    ("GET", "/v1/verify"): LEDGER,
     ("GET", "/v1/prices"): Access(Scope.READ),
     ("PUT", "/v1/prices"): Access(Scope.ADMIN, Role.ORG_ADMIN),
+    ("GET", "/v1/prices/resolve"): Access(Scope.READ),
+    ("POST", "/v1/prices/sync"): Access(Scope.ADMIN, Role.CLUSTER_ADMIN),
+    ("GET", "/v1/prices/diff"): Access(Scope.ADMIN, Role.CLUSTER_ADMIN),
     ("POST", "/v1/keys"): Access(Scope.ADMIN, Role.ORG_ADMIN),
     ("GET", "/v1/keys"): Access(Scope.ADMIN, Role.ORG_ADMIN),
     ("DELETE", "/v1/keys/{key_id}"): Access(Scope.ADMIN, Role.ORG_ADMIN),
@@ -83,16 +107,21 @@ CallerOf = Annotated[Caller, Depends(_caller)]
 
 async def repeat_of(request: Request, caller: Caller) -> Repeat | None:
     """What makes this request repeatable: its `Idempotency-Key` and body. None without that header."""
-    key = idempotency_key(request.scope["headers"])
+    return repeat_with(request.scope, caller, await request.body())
+
+
+def repeat_with(scope: Mapping[str, Any], caller: Caller, body: bytes) -> Repeat | None:
+    """As `repeat_of`, for a raw endpoint."""
+    key = idempotency_key(scope["headers"])
     if key is None:
         return None
     return Repeat(
         org_id=caller.org_id,
         caller=caller.key.user_id or caller.key.id,
-        method=request.method,
-        path=request.url.path,
+        method=scope["method"],
+        path=scope["path"],
         key=key,
-        body_hash=Repeat.hash_of(await request.body()),
+        body_hash=Repeat.hash_of(body),
     )
 
 

@@ -33,13 +33,13 @@ def create_app(
     gate: Gate,
     metrics: Metrics,
     *,
-    raw_documents: Mapping[str, Any],
+    raw_documents: Sequence[Mapping[str, Any]],
     lifespan: Lifespan,
     body_bytes_max: int,
     cors_origins: Sequence[str],
     access_log: bool,
 ) -> Gateway:
-    """`raw_documents` is the OpenAPI part of the raw routes: `paths` and `schemas`."""
+    """`raw_documents` are the OpenAPI parts of the raw routes: `paths` and `schemas`."""
     table = Dialects(dialects)
     inner = FastAPI(
         title="Tallybook",
@@ -88,11 +88,12 @@ def _word_errors(inner: FastAPI, table: Dialects, raw: RawRoutes) -> None:
     @inner.exception_handler(HTTPException)
     async def unrouted(request: Request, error: HTTPException) -> Response:
         path = request.url.path
-        if error.status_code == 404:
+        beside = raw.get(path, {})
+        if error.status_code == 404 and not beside:
             return answer(request, UnknownRoute(f"there is nothing at {path}"))
-        if error.status_code == 405:
+        if error.status_code in (404, 405):
             offered = (error.headers or {}).get("Allow", "").split(", ")
-            return answer(request, MethodNotAllowed(request.method, sorted({*offered, *raw.get(path, ())} - {""})))
+            return answer(request, MethodNotAllowed(request.method, sorted({*offered, *beside} - {""})))
         return answer(request, MalformedInput(str(error.detail)))
 
 
@@ -100,17 +101,18 @@ def _operation_id(route: APIRoute) -> str:
     return route.name
 
 
-def _document(inner: FastAPI, raw: Mapping[str, Any], table: Dialects, dialects: Sequence[Dialect]) -> None:
+def _document(inner: FastAPI, parts: Sequence[Mapping[str, Any]], table: Dialects, dialects: Sequence[Dialect]) -> None:
     """Completes the framework's document: raw routes, how to authenticate, and how each dialect words its errors."""
     framework_document = inner.openapi
 
     def document() -> dict[str, Any]:
         if inner.openapi_schema is None:
             whole = framework_document()
-            for path, operations in raw["paths"].items():
-                whole["paths"].setdefault(path, {}).update(operations)
             schemas = whole.setdefault("components", {}).setdefault("schemas", {})
-            schemas.update(raw["schemas"])
+            for part in parts:
+                for path, operations in part["paths"].items():
+                    whole["paths"].setdefault(path, {}).update(operations)
+                schemas.update(part["schemas"])
             # What the framework would answer; ours is the problem of the dialect.
             schemas.pop("HTTPValidationError", None)
             schemas.pop("ValidationError", None)

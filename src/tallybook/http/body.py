@@ -1,9 +1,11 @@
 """Reading a request body within its bound, whatever its encoding: the bound counts inflated bytes, while inflating."""
 
+import re
 import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol
 
+import msgspec
 import zstandard
 
 from tallybook.core.errors import MalformedInput, TooLarge
@@ -29,6 +31,27 @@ def header(headers: Headers, name: bytes) -> str:
         if key == name:
             return value.decode("latin-1")
     return ""
+
+
+_AT_BYTE = re.compile(r"\(byte (\d+)\)")
+_FIELD_BEFORE = re.compile(rb'"([^"\\]{1,64})"\s*:\s*-?\Z')
+
+
+def not_json(body: bytes, error: Exception) -> MalformedInput:
+    """What to say of a body that `msgspec` cannot read: where, and at which field if it is that field's value."""
+    if isinstance(error, RecursionError):
+        return MalformedInput("the body is nested too deep")
+    if isinstance(error, UnicodeDecodeError):
+        return MalformedInput("the body is not UTF-8")
+    place = _AT_BYTE.search(str(error))
+    end = int(place[1]) if place else 0
+    name = _FIELD_BEFORE.search(body, max(0, end - 100), end)
+    where = f"{name[1].decode('utf-8', 'replace')}: " if name else ""
+    return MalformedInput(f"the body is not JSON: {where}{error}")
+
+
+NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What `msgspec` raises for such a body."""
 
 
 async def read_body(receive: Receive, headers: Headers, bytes_max: int) -> bytes:

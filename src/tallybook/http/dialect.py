@@ -41,7 +41,8 @@ class Rendered:
 
 @dataclass(frozen=True)
 class Dialect:
-    """`render(error, path)` words any error for a caller of `path`. The longest matching prefix decides the dialect.
+    """`render(error, path)` words any error for a caller of `path`. Of the paths and prefixes that fit, the longest
+    decides the dialect; `paths` are claimed as they stand and nothing below them.
 
     `error_type` and `error_schema` describe such a body in the OpenAPI document.
     """
@@ -51,3 +52,4 @@ class Dialect:
     render: Callable[[TallybookError, str], Rendered]
     error_type: str = "application/json"
     error_schema: Mapping[str, Any] = field(default_factory=dict)
+    paths: tuple[str, ...] = ()

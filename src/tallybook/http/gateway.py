@@ -14,8 +14,8 @@ from typing import Any
 import msgspec
 import structlog
 
-from tallybook.core.errors import MalformedInput, TallybookError
-from tallybook.http.body import Disconnected, Headers, Receive, header, read_body
+from tallybook.core.errors import TallybookError
+from tallybook.http.body import NOT_JSON, Disconnected, Headers, Receive, header, not_json, read_body
 from tallybook.http.dialect import Dialect, InternalError, Rendered
 from tallybook.http.metrics import Metrics
 
@@ -27,6 +27,9 @@ _CORS_HEADERS = b"authorization, content-type, idempotency-key, x-api-key, x-on-
 _REPLACED_HEADERS = (b"content-type", b"content-encoding", b"content-length")
 _CORS_METHODS = b"GET, POST, PUT, PATCH, DELETE"
 
+# A number with a fraction or an exponent is left to the route, which names its field when it is out of bounds.
+_CHECK_JSON = msgspec.json.Decoder(float_hook=len).decode
+
 log = structlog.get_logger("tallybook.http")
 
 
@@ -34,11 +37,13 @@ class Dialects:
     """Which dialect speaks at a path, and how it words an error there."""
 
     def __init__(self, dialects: Sequence[Dialect]) -> None:
+        self._exact = {path: dialect for dialect in dialects for path in dialect.paths}
         pairs = [(prefix, dialect) for dialect in dialects for prefix in dialect.prefixes]
         self._longest_first = sorted(pairs, key=lambda pair: -len(pair[0]))
 
     def at(self, path: str) -> Dialect:
-        return next(dialect for prefix, dialect in self._longest_first if path.startswith(prefix))
+        exact = self._exact.get(path)
+        return exact or next(dialect for prefix, dialect in self._longest_first if path.startswith(prefix))
 
     def render(self, error: TallybookError, path: str) -> Rendered:
         return self.at(path).render(error, path)
@@ -116,11 +121,9 @@ class Gateway:
         scope["headers"] = [*kept, (b"content-type", b"application/json")]
         try:
             if body:
-                msgspec.json.decode(body)
-        except RecursionError:
-            raise MalformedInput("the body is nested too deep") from None
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise MalformedInput(f"the body is not JSON: {error}") from None
+                _CHECK_JSON(body)
+        except NOT_JSON as error:
+            raise not_json(body, error) from None
         return _Replayed(body, receive)
 
     def _cors(self, headers: Headers) -> Sequence[tuple[bytes, bytes]]:

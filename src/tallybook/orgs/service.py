@@ -1,6 +1,7 @@
 """Orgs and their settings, which are dated facts: the newest is in force. Changes are journaled."""
 
 import re
+import threading
 
 from tallybook.core.clock import Clock
 from tallybook.core.errors import Fault, InvalidInput, NotFound, invalid
@@ -21,6 +22,10 @@ class OrgService:
         self._clock = clock
         # Orgs are never removed, so one that was seen once needs no second look.
         self._seen: set[str] = set()
+        # Settings are asked for with every reservation. What was read before a change must not be kept after it.
+        self._settings: dict[str, OrgSettings] = {}
+        self._settings_changes = 0
+        self._keeping = threading.Lock()
 
     def exists(self, org_id: str) -> bool:
         """Cheap enough for every request."""
@@ -40,9 +45,17 @@ class OrgService:
         return self._store.list_orgs(after=after, limit=limit)
 
     def settings_of(self, org_id: str) -> OrgSettings:
-        """The settings in force. Raises `NotFound`."""
+        """The settings in force; cheap enough for every request. Raises `NotFound`."""
+        known = self._settings.get(org_id)
+        if known is not None:
+            return known
+        changes = self._settings_changes
         self.get(org_id)
-        return OrgSettings.from_record(self._store.settings_in_force(org_id))
+        settings = OrgSettings.from_record(self._store.settings_in_force(org_id))
+        with self._keeping:
+            if changes == self._settings_changes:
+                self._settings[org_id] = settings
+        return settings
 
     async def ensure_default(self) -> None:
         """Makes the org `default` unless it exists."""
@@ -88,6 +101,9 @@ class OrgService:
             return {"v": 1, "settings": OrgSettings.from_record({**before, **changed}).to_record()}
 
         outcome = await self._writes.once(repeat, effect)
+        with self._keeping:
+            self._settings_changes += 1
+            self._settings.pop(org_id, None)
         return OrgSettings.from_record(outcome["settings"])
 
 

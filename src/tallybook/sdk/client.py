@@ -11,15 +11,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, Self
-from urllib.parse import quote
-from uuid import uuid4
 
 import httpx
 
 from tallybook.sdk import exact_json
-from tallybook.sdk.transport import Query, Transport
+from tallybook.sdk.ledger import Accounts, CreditMoves, Reservations, Transactions
+from tallybook.sdk.plans import Plans
+from tallybook.sdk.resource import Record, Resource, new_idempotency_key, segment, without_none
+from tallybook.sdk.transport import Transport
 
-Record = dict[str, Any]
+_PRICES_PAGE = 1_000
+_CHANGES_MAX = 10_000
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,11 @@ class Client:
         self.orgs = Orgs(self._transport)
         self.settings = Settings(self._transport)
         self.prices = Prices(self._transport)
+        self.accounts = Accounts(self._transport)
+        self.credits = CreditMoves(self._transport)
+        self.transactions = Transactions(self._transport)
+        self.reservations = Reservations(self._transport)
+        self.plans = Plans(self._transport)
 
     def ingest(self, events: Sequence[Mapping[str, Any]], *, idempotency_key: str | None = None) -> IngestResult:
         """Stores events once each; a conflict is reported in its result and does not stop the others.
@@ -77,9 +84,15 @@ class Client:
         """
         body = '{"events":[' + ",".join(map(exact_json.dumps, events)) + "]}"
         answer = self._transport.call(
-            "POST", "/v1/events", json=body, idempotency_key=idempotency_key or _new_idempotency_key()
+            "POST", "/v1/events", json=body, idempotency_key=idempotency_key or new_idempotency_key()
         )
         return _ingest_result(answer)
+
+    def verify(self, *, all_orgs: bool = False) -> Record:
+        """Rebuilds balances and reservations from their facts: `difference` is null if they agree."""
+        query = {"all_orgs": "true"} if all_orgs else {}
+        result: Record = self._transport.call("GET", "/v1/verify", query=query)
+        return result
 
     def check_health(self) -> None:
         """Returns if the server answers; asks once only. Raises `Unreachable` or an `APIError`."""
@@ -97,26 +110,7 @@ class Client:
         self.close()
 
 
-class _Resource:
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-
-    def _write(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Record:
-        json = None if body is None else exact_json.dumps(body)
-        answer: Record = self._transport.call(method, path, json=json, idempotency_key=_new_idempotency_key())
-        return answer
-
-    def _pages(self, path: str) -> Iterator[Record]:
-        query: Query = {}
-        while True:
-            page = self._transport.call("GET", path, query=query)
-            yield from page["data"]
-            if not page.get("has_more"):
-                return
-            query = {"page": page["next_page"]}
-
-
-class Keys(_Resource):
+class Keys(Resource):
     def create(
         self,
         name: str,
@@ -131,7 +125,7 @@ class Keys(_Resource):
         return self._write(
             "POST",
             "/v1/keys",
-            _without_none(
+            without_none(
                 name=name,
                 role=role,
                 scopes=scopes,
@@ -146,10 +140,10 @@ class Keys(_Resource):
         return self._pages("/v1/keys")
 
     def revoke(self, key_id: str) -> Record:
-        return self._write("DELETE", f"/v1/keys/{_segment(key_id)}")
+        return self._write("DELETE", f"/v1/keys/{segment(key_id)}")
 
 
-class Orgs(_Resource):
+class Orgs(Resource):
     def create(self, org_id: str, name: str) -> Record:
         return self._write("POST", "/v1/orgs", {"id": org_id, "name": name})
 
@@ -158,7 +152,7 @@ class Orgs(_Resource):
         return self._pages("/v1/orgs")
 
 
-class Settings(_Resource):
+class Settings(Resource):
     """Settings of one org."""
 
     def get(self, org_id: str) -> Record:
@@ -171,10 +165,10 @@ class Settings(_Resource):
         return self._write("PATCH", self._path(org_id), values)
 
     def _path(self, org_id: str) -> str:
-        return f"/v1/orgs/{_segment(org_id)}/settings"
+        return f"/v1/orgs/{segment(org_id)}/settings"
 
 
-class Prices(_Resource):
+class Prices(Resource):
     def put(
         self,
         model: str,
@@ -182,32 +176,52 @@ class Prices(_Resource):
         *,
         effective_from: str,
         effective_to: str | None = None,
+        daily: Mapping[str, str] | None = None,
         provider: str | None = None,
         match: str = "equals",
         mode: str = "standard",
         source: str | None = None,
         supersedes: str | None = None,
     ) -> Record:
-        """Appends a dated price. `rates`: unit -> `{"per": 1000000, "usd": "2.5"}`; instants are RFC 3339."""
+        """Appends a dated price. `rates`: unit -> `{"per": 1000000, "usd": "2.5"}`; instants are RFC 3339.
+
+        A rate may have `tiers`: `[{"above": 200000, "usd": "5"}]`. `daily`: `{"from": "16:30", "to": "00:30"}`, UTC.
+        """
         return self._write(
             "PUT",
             "/v1/prices",
-            _without_none(
+            without_none(
                 provider=provider,
                 model=model,
                 match=match,
                 mode=mode,
                 effective_from=effective_from,
                 effective_to=effective_to,
+                daily=daily,
                 rates=rates,
                 source=source,
                 supersedes=supersedes,
             ),
         )
 
-    def all(self) -> Iterator[Record]:
-        """Every price of the org's own, past and future ones too."""
-        return self._pages("/v1/prices")
+    def all(self, *, origin: str = "org", provider: str | None = None, model: str | None = None) -> Iterator[Record]:
+        """Every price of the org, or of the origin `overlay` or `catalogue`; past and future ones too."""
+        query = without_none(origin=origin, provider=provider, model=model, limit=_PRICES_PAGE)
+        return self._pages("/v1/prices", query)
+
+    def resolve(
+        self, model: str, *, provider: str | None = None, mode: str = "standard", at: str | None = None
+    ) -> Record:
+        """Which price an event gets that names these, at that instant or now, and every candidate."""
+        return self._read("/v1/prices/resolve", without_none(model=model, provider=provider, mode=mode, at=at))
+
+    def sync(self) -> Record:
+        """Takes over the catalogue installed on the server, whole or not at all."""
+        return self._write("POST", "/v1/prices/sync")
+
+    def diff(self, *, limit: int = _CHANGES_MAX) -> Record:
+        """What a sync would record now: at most `limit` of its `changes`, and their total."""
+        return self._read("/v1/prices/diff", {"limit": limit})
 
 
 def _ingest_result(answer: Record) -> IngestResult:
@@ -223,15 +237,3 @@ def _ingest_result(answer: Record) -> IngestResult:
         for result in answer["results"]
     )
     return IngestResult(answer["inserted"], answer["duplicates"], answer["conflicts"], results)
-
-
-def _new_idempotency_key() -> str:
-    return uuid4().hex
-
-
-def _segment(text: str) -> str:
-    return quote(text, safe="")
-
-
-def _without_none(**body: Any) -> Record:
-    return {name: value for name, value in body.items() if value is not None}

@@ -5,6 +5,7 @@ ClientError
     APIError            the server answered, and not with what was asked for
         BadRequest          400  cannot be read
         Unauthenticated     401  no key, or an unknown one
+        InsufficientCredits 402  the account cannot cover it
         PermissionDenied    403  a known key without the right
         NotFound            404
         Conflict            409  contradicts what is stored
@@ -14,7 +15,8 @@ ClientError
         ServerError         any other 5xx
 """
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 
 class Fault(NamedTuple):
@@ -38,7 +40,8 @@ class Unreachable(ClientError):
 
 
 class APIError(ClientError):
-    """`code` is stable and may be matched on; `errors` are the faults listed, `faults_total` counts all."""
+    """`code` is stable and may be matched on; `errors` are the faults listed, `faults_total` counts all; `details`
+    are facts of a refusal, such as `available` credits."""
 
     def __init__(
         self,
@@ -49,6 +52,7 @@ class APIError(ClientError):
         errors: tuple[Fault, ...] = (),
         faults_total: int = 0,
         request_id: str | None = None,
+        details: Mapping[str, Any] | None = None,
     ) -> None:
         self.status = status
         self.code = code
@@ -56,6 +60,7 @@ class APIError(ClientError):
         self.errors = errors
         self.faults_total = max(faults_total, len(errors))
         self.request_id = request_id
+        self.details = details or {}
         super().__init__(f"{status} {code}: {detail}")
 
 
@@ -63,6 +68,9 @@ class BadRequest(APIError): ...
 
 
 class Unauthenticated(APIError): ...
+
+
+class InsufficientCredits(APIError): ...
 
 
 class PermissionDenied(APIError): ...
@@ -89,6 +97,7 @@ class ServerError(APIError): ...
 _KINDS: dict[int, type[APIError]] = {
     400: BadRequest,
     401: Unauthenticated,
+    402: InsufficientCredits,
     403: PermissionDenied,
     404: NotFound,
     409: Conflict,

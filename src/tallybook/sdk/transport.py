@@ -123,7 +123,10 @@ def _answer(response: httpx.Response) -> Any:
 
 
 def _problem(response: httpx.Response) -> APIError:
-    """The error that a problem body (RFC 9457) tells of; other bodies, as proxies send, are left unread."""
+    """The error that the body tells of: a problem (RFC 9457), or `message` and `details` where the ledger refuses.
+
+    Other bodies, as proxies send, are left unread.
+    """
     try:
         body = exact_json.loads(response.content)
     except ValueError:
@@ -133,8 +136,9 @@ def _problem(response: httpx.Response) -> APIError:
     return error_kind(response.status_code)(
         response.status_code,
         code=problem.get("code", "unknown"),
-        detail=problem.get("detail") or response.reason_phrase,
+        detail=problem.get("detail") or problem.get("message") or response.reason_phrase,
         errors=faults,
         faults_total=problem.get("faults_total", 0),
         request_id=response.headers.get("X-Request-ID"),
+        details=problem.get("details"),
     )

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tallybook.core.errors import NotFound
-from tallybook.core.unit_of_work import Record, Refused, Repeat, RepeatedWithOtherBody, Transaction
+from tallybook.core.errors import Conflict, Insufficient, NotFound
+from tallybook.core.unit_of_work import Record, Repeat, RepeatedWithOtherBody, Transaction
 from tallybook.orgs.errors import OrgExists
 from tallybook.orgs.model import Org
 from tests.storage.suites.stores import Stores
@@ -52,10 +52,22 @@ class WritesSuite:
 
     def test_a_conflict_is_remembered_and_its_changes_are_not(self, stores: Stores) -> None:
         for _ in range(2):
-            with pytest.raises(Refused, match="exists already") as refusal:
+            with pytest.raises(Conflict, match="exists already") as refusal:
                 stores.commit(adding(stores, "a", OrgExists("a")), REPEAT)
-            assert refusal.value.refused_code == "org_exists"
+            assert refusal.value.code == "org_exists"
         assert stores.orgs.find("a") is None
+
+    def test_a_refusal_is_given_again_in_full(self, stores: Stores) -> None:
+        details: dict[str, str | int | None] = {"required_micro": 5, "status": "pending", "actual_micro": None}
+
+        def refused(transaction: Transaction) -> Record:
+            raise Insufficient("not enough", details)
+
+        for _ in range(2):
+            with pytest.raises(Insufficient) as refusal:
+                stores.commit(refused, REPEAT)
+            assert (refusal.value.code, str(refusal.value)) == ("insufficient", "not enough")
+            assert refusal.value.details == details
 
     def test_any_other_error_leaves_no_trace(self, stores: Stores) -> None:
         with pytest.raises(NotFound):

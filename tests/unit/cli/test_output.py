@@ -1,5 +1,7 @@
 """Tables as plain text, and the messages of failed calls."""
 
+import sys
+
 import pytest
 
 from tallybook.cli.messages import message_of
@@ -12,6 +14,24 @@ from tallybook.sdk.errors import APIError, Fault, Unreachable, error_kind
 def test_rows_are_aligned(capsys: pytest.CaptureFixture[str]) -> None:
     print_rows([{"id": "a", "n": 1}, {"id": "longer", "n": None}], ["id", "n"], empty="none")
     assert capsys.readouterr().out == "id      n\na       1\nlonger  -\n"
+
+
+def test_a_terminal_gets_a_table_or_blocks_where_words_would_break(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    rows = [{"id": "price_1", "rates": ["input=1", "output=2"]}, {"id": "price_2", "rates": ["input=3"]}]
+    monkeypatch.setenv("COLUMNS", "24")
+    print_rows(rows, ["id", "rates"], empty="none")
+    table = [line.split() for line in capsys.readouterr().out.splitlines() if "│" in line]
+    assert table == [
+        ["│", "price_1", "│", "input=1", "│"],
+        ["│", "│", "output=2", "│"],
+        ["│", "price_2", "│", "input=3", "│"],
+    ]
+    monkeypatch.setenv("COLUMNS", "20")
+    print_rows(rows, ["id", "rates"], empty="none")
+    assert capsys.readouterr().out == "id     price_1\nrates  input=1 output=2\n\nid     price_2\nrates  input=3\n"
 
 
 def test_no_rows(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,9 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallybook.core.ids import Hasher, UidSource, joined, object_id, uid_text
+from tallybook.core.ids import Hasher, UidSource, dated_id, joined, object_id, uid_text
 from tallybook.core.paging import BadCursor, Cursors
 from tests.admin_rooms import StillClock
+
+
+def test_dated_ids_stand_in_the_order_of_their_instants() -> None:
+    ids = [dated_id("txn", at_us) for at_us in (0, 1, 15, 16, 1_769_860_800_000_000, 4_102_444_800_000_000)]
+    assert ids == sorted(ids)
+    assert {len(each) for each in ids} == {len("txn_") + 13 + 24}
+    assert dated_id("txn", 7) != dated_id("txn", 7)
 
 
 def test_uids_are_version_7_and_rise_also_within_a_millisecond() -> None:

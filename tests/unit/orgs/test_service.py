@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 from tallybook.core.errors import InvalidInput, NotFound
-from tallybook.core.unit_of_work import Record
+from tallybook.core.unit_of_work import Record, Transaction
 from tallybook.orgs.errors import OrgExists
 from tallybook.orgs.model import OrgSettings
+from tallybook.orgs.service import OrgService
+from tallybook.storage.sqlite.journal import SqliteJournal
+from tallybook.storage.sqlite.orgs import SqliteOrgStore
 from tests.admin_rooms import AdminRooms, open_rooms
 
 
@@ -100,3 +103,18 @@ def test_changes_are_dated_and_journaled_and_others_are_not(rooms: AdminRooms) -
         ({"overrun": None, "reservation_seconds": None}, {"overrun": "held", "reservation_seconds": 60}),
         ({"overrun": "held"}, {"overrun": "available"}),
     ]
+
+
+def test_settings_read_before_a_change_are_not_kept_after_it(rooms: AdminRooms) -> None:
+    class Interrupted(SqliteOrgStore):
+        """Between what it reads and its answer, somebody changes the settings."""
+
+        def settings_in_force(self, org_id: str, transaction: Transaction | None = None) -> Record:
+            read = super().settings_in_force(org_id, transaction)
+            if transaction is None:
+                rooms.runner.run(orgs.change_settings("acme", {"reservation_seconds": 60}, actor="key_1"))
+            return read
+
+    orgs = OrgService(Interrupted(rooms.engine), rooms.engine, SqliteJournal(), rooms.clock)
+    assert orgs.settings_of("acme").reservation_seconds == 900
+    assert orgs.settings_of("acme").reservation_seconds == 60

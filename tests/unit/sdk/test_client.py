@@ -194,3 +194,30 @@ def test_the_public_names() -> None:
         "IngestResult",
         "Unreachable",
     ]
+
+
+def test_questions_about_prices_name_only_what_was_given() -> None:
+    recorder = Recorder(httpx.Response(200, json={"data": [{"id": "p"}], "has_more": False, "next_page": None}))
+    client = client_of(recorder)
+    assert list(client.prices.all(origin="catalogue", model="gpt-4o")) == [{"id": "p"}]
+    client.prices.resolve("gpt-4o", at="2026-01-31T12:00:00Z")
+    client.prices.diff(limit=7)
+    client.prices.sync()
+    assert [(request.method, request.url.path, dict(request.url.params)) for request in recorder.requests] == [
+        ("GET", "/v1/prices", {"origin": "catalogue", "model": "gpt-4o", "limit": "1000"}),
+        ("GET", "/v1/prices/resolve", {"model": "gpt-4o", "mode": "standard", "at": "2026-01-31T12:00:00Z"}),
+        ("GET", "/v1/prices/diff", {"limit": "7"}),
+        ("POST", "/v1/prices/sync", {}),
+    ]
+    assert recorder.requests[-1].headers["Idempotency-Key"]
+
+
+def test_a_walk_asks_the_same_question_on_every_page() -> None:
+    pages = [
+        httpx.Response(200, json={"data": [{"id": "a"}], "has_more": True, "next_page": "next"}),
+        httpx.Response(200, json={"data": [{"id": "b"}], "has_more": False, "next_page": None}),
+    ]
+    recorder = Recorder(*pages)
+    assert [row["id"] for row in client_of(recorder).prices.all(model="m")] == ["a", "b"]
+    asked = [dict(request.url.params) for request in recorder.requests]
+    assert asked == [asked[0], {**asked[0], "page": "next"}]

@@ -10,16 +10,18 @@ from typing import Any
 import msgspec
 
 from tallybook.core.errors import (
-    Conflict,
     Forbidden,
+    Insufficient,
     InvalidInput,
     MalformedInput,
     NotFound,
     Overloaded,
+    Refusal,
     StorageFull,
     TallybookError,
     TooLarge,
     Unauthenticated,
+    Unavailable,
 )
 from tallybook.http.dialect import Dialect, InternalError, MethodNotAllowed, Rendered
 
@@ -33,11 +35,13 @@ ANSWERS: Mapping[type[TallybookError], tuple[int, str]] = {
     Forbidden: (403, "FORBIDDEN"),
     NotFound: (404, "NOT_FOUND"),
     MethodNotAllowed: (405, "METHOD_NOT_SUPPORTED"),
-    Conflict: (409, "CONFLICT"),
+    Insufficient: (402, "PAYMENT_REQUIRED"),
+    Refusal: (409, "CONFLICT"),
     TooLarge: (413, "PAYLOAD_TOO_LARGE"),
     Overloaded: (429, "TOO_MANY_REQUESTS"),
     InternalError: (500, "INTERNAL_SERVER_ERROR"),
     StorageFull: (503, "SERVICE_UNAVAILABLE"),
+    Unavailable: (503, "SERVICE_UNAVAILABLE"),
 }
 """Status and code of each error; subclasses follow their nearest base."""
 

@@ -5,8 +5,9 @@ from fastapi import APIRouter
 from tallybook.analytics.service import UsageService
 from tallybook.auth.service import AuthService
 from tallybook.core.paging import Cursors
-from tallybook.http.native import events_read, keys, orgs, prices, usage
+from tallybook.http.native import events_read, keys, orgs, prices, usage, verify
 from tallybook.http.native.errors import DIALECT
+from tallybook.ledger.service import LedgerService
 from tallybook.orgs.service import OrgService
 from tallybook.pricing.service import PricingService
 
@@ -18,6 +19,7 @@ def routers(
     org_service: OrgService,
     pricing: PricingService,
     usage_service: UsageService,
+    ledger: LedgerService,
     cursors: Cursors,
 ) -> list[APIRouter]:
     return [
@@ -26,4 +28,5 @@ def routers(
         keys.router(auth, cursors),
         orgs.router(org_service, cursors),
         prices.router(pricing, cursors),
+        verify.router(ledger, org_service),
     ]

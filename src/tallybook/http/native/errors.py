@@ -6,17 +6,18 @@ from typing import Any
 import msgspec
 
 from tallybook.core.errors import (
-    Conflict,
     Forbidden,
+    Insufficient,
     InvalidInput,
     MalformedInput,
     NotFound,
     Overloaded,
+    Refusal,
     TallybookError,
     TooLarge,
     Unauthenticated,
+    Unavailable,
 )
-from tallybook.core.unit_of_work import Refused
 from tallybook.http.dialect import Dialect, InternalError, MethodNotAllowed, Rendered
 
 PROBLEM_TYPE = "application/problem+json"
@@ -27,11 +28,13 @@ STATUS: dict[type[TallybookError], int] = {
     Forbidden: 403,
     NotFound: 404,
     MethodNotAllowed: 405,
-    Conflict: 409,
+    Refusal: 409,
+    Insufficient: 402,
     TooLarge: 413,
     InvalidInput: 422,
     InternalError: 500,
     Overloaded: 503,
+    Unavailable: 503,
 }
 
 
@@ -42,7 +45,7 @@ def render(error: TallybookError, path: str) -> Rendered:
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": str(error),
-        "code": error.refused_code if isinstance(error, Refused) else error.code,
+        "code": error.code,
     }
     headers = {}
     if isinstance(error, InvalidInput):

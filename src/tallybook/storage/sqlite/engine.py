@@ -3,22 +3,37 @@
 WAL with `synchronous=FULL`: a commit returns after the log reached the disk. Reads never wait for the writer.
 """
 
-import json
 import sqlite3
 import threading
 import weakref
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
 from importlib import resources
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
+
 from tallybook.core.clock import Clock
-from tallybook.core.errors import Conflict, StorageFull
+from tallybook.core.errors import Refusal, StorageFull
+from tallybook.core.failpoints import Failpoint, Reach, go_on
 from tallybook.core.group_commit import GroupWriter
-from tallybook.core.unit_of_work import Effect, Record, Refused, Repeat, RepeatedWithOtherBody, Transaction
+from tallybook.core.unit_of_work import (
+    Effect,
+    Record,
+    Repeat,
+    RepeatedWithOtherBody,
+    Transaction,
+    record_of_refusal,
+    refusal_in,
+)
 
 Work = Callable[[sqlite3.Connection], Any]
+
+_WRITER_CACHE_KIB = 64 * 1024
+"""Pages the writer keeps in memory: enough that the hot ends of the ledger's indexes stay there."""
 
 _FULL = {
     sqlite3.SQLITE_FULL,
@@ -37,9 +52,15 @@ class _Reader(sqlite3.Connection):
 
 
 class SqliteEngine:
-    """Opens `path`, migrates it, and serves as the `Writes` of every room that keeps its facts here."""
+    """Opens `path`, migrates it, and serves as the `Writes` of every room that keeps its facts here.
 
-    def __init__(self, path: Path, clock: Clock, *, queue_max: int = 10_000, flush_max: int = 1_000) -> None:
+    `reach` is called at each failpoint, also by the stores.
+    """
+
+    def __init__(
+        self, path: Path, clock: Clock, *, queue_max: int = 10_000, flush_max: int = 1_000, reach: Reach = go_on
+    ) -> None:
+        self.reach = reach
         # A URI, so that a blank, `?` or `%` in a folder's name stays part of the name.
         self._read_only_uri = f"{path.absolute().as_uri()}?mode=ro"
         self._clock = clock
@@ -50,6 +71,7 @@ class SqliteEngine:
         self._writer.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;")
         # What is deleted is overwritten: a purged outcome must not linger in free pages (see decision 0002).
         self._writer.execute("PRAGMA secure_delete=ON")
+        self._writer.execute(f"PRAGMA cache_size=-{_WRITER_CACHE_KIB}")
         _migrate(self._writer)
         self._queue: GroupWriter[Work, Any] = GroupWriter(
             "ledger", self._flush, queue_weight_max=queue_max, flush_weight_max=flush_max
@@ -60,9 +82,11 @@ class SqliteEngine:
         return await self._queue.submit(work)
 
     async def once(self, repeat: Repeat | None, effect: Effect) -> Record:
-        outcome: Record = await self.write(lambda writer: self._run_once(writer, repeat, effect))
-        if "refused" in outcome:
-            raise Refused(**outcome["refused"])
+        job = effect if repeat is None else partial(self._run_once, repeat, effect)
+        outcome: Record = await self._queue.submit(job)
+        refusal = refusal_in(outcome)
+        if refusal is not None:
+            raise refusal
         return outcome
 
     async def purge_outcomes(self, before_us: int, limit: int) -> int:
@@ -71,13 +95,27 @@ class SqliteEngine:
 
     def read(self) -> sqlite3.Connection:
         """This thread's read-only connection; every statement sees the newest commit."""
-        reader: _Reader | None = getattr(self._local, "reader", None)
+        reader: sqlite3.Connection | None = getattr(self._local, "reader", None)
         if reader is None:
-            reader = sqlite3.connect(
-                self._read_only_uri, uri=True, isolation_level=None, check_same_thread=False, factory=_Reader
-            )
-            self._local.reader = reader
-            self._readers.add(reader)
+            reader = self._local.reader = self.open_reader()
+        return reader
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """This thread's read-only connection; all statements see the same commit."""
+        reader = self.read()
+        reader.execute("BEGIN")
+        try:
+            yield reader
+        finally:
+            reader.execute("COMMIT")
+
+    def open_reader(self) -> sqlite3.Connection:
+        """A read-only connection of the caller's own, for any thread, one at a time. Close it."""
+        reader = sqlite3.connect(
+            self._read_only_uri, uri=True, isolation_level=None, check_same_thread=False, factory=_Reader
+        )
+        self._readers.add(reader)
         return reader
 
     def close(self) -> None:
@@ -89,8 +127,11 @@ class SqliteEngine:
     def _flush(self, jobs: Sequence[Work]) -> Sequence[Any]:
         try:
             self._writer.execute("BEGIN IMMEDIATE")
+            self.reach(Failpoint.FLUSH_BEGUN)
             answers = [self._attempt(job) for job in jobs]
+            self.reach(Failpoint.BEFORE_COMMIT)
             self._writer.execute("COMMIT")
+            self.reach(Failpoint.AFTER_COMMIT)
         except sqlite3.Error as error:
             with suppress(sqlite3.Error):  # a failing disk may have ended the transaction already
                 self._writer.execute("ROLLBACK")
@@ -109,40 +150,24 @@ class SqliteEngine:
             self._writer.execute("ROLLBACK TO job")
             answer = error
         self._writer.execute("RELEASE job")
+        self.reach(Failpoint.JOB_DONE)
         return answer
 
-    def _run_once(self, writer: sqlite3.Connection, repeat: Repeat | None, effect: Effect) -> Record:
-        if repeat is None:
-            return effect(writer)
-        known = self._outcome(writer, repeat)
+    def _run_once(self, repeat: Repeat, effect: Effect, writer: sqlite3.Connection) -> Record:
+        request = repeat.request
+        known = _known_outcome(writer, repeat, request)
         if known is not None:
             return known
-        writer.execute("SAVEPOINT effect")
         try:
             outcome = effect(writer)
-        except Conflict as refusal:
-            writer.execute("ROLLBACK TO effect")
-            outcome = {"refused": {"code": refusal.code, "message": str(refusal)}}
-        writer.execute("RELEASE effect")
-        identity = (repeat.org_id, repeat.caller, repeat.method, repeat.path, repeat.key)
+        except Refusal as refusal:
+            writer.execute("ROLLBACK TO job")
+            outcome = record_of_refusal(refusal)
+        self.reach(Failpoint.EFFECT_DONE)
+        kept = (repeat.org_id, request, repeat.body_hash, msgspec.json.encode(outcome).decode(), self._clock.now_us())
         writer.execute(
-            "INSERT INTO idempotency (org_id, caller, method, path, key, body_hash, outcome, created_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (*identity, repeat.body_hash, json.dumps(outcome), self._clock.now_us()),
+            "INSERT INTO outcomes (org_id, request, body_hash, outcome, created_at) VALUES (?, ?, ?, ?, ?)", kept
         )
-        return outcome
-
-    def _outcome(self, writer: sqlite3.Connection, repeat: Repeat) -> Record | None:
-        row = writer.execute(
-            "SELECT body_hash, outcome FROM idempotency"
-            " WHERE org_id = ? AND caller = ? AND method = ? AND path = ? AND key = ?",
-            (repeat.org_id, repeat.caller, repeat.method, repeat.path, repeat.key),
-        ).fetchone()
-        if row is None:
-            return None
-        if row[0] != repeat.body_hash:
-            raise RepeatedWithOtherBody
-        outcome: Record = json.loads(row[1])
         return outcome
 
 
@@ -151,10 +176,25 @@ def connection_of(transaction: Transaction) -> sqlite3.Connection:
     return cast(sqlite3.Connection, transaction)
 
 
+def _known_outcome(writer: sqlite3.Connection, repeat: Repeat, request: bytes) -> Record | None:
+    row = writer.execute(
+        "SELECT body_hash, outcome FROM outcomes WHERE request = ? AND org_id = ?", (request, repeat.org_id)
+    ).fetchone()
+    if row is None:
+        return None
+    if row[0] != repeat.body_hash:
+        raise RepeatedWithOtherBody
+    outcome: Record = msgspec.json.decode(row[1])
+    return outcome
+
+
 def _purge_outcomes(writer: sqlite3.Connection, before_us: int, limit: int) -> int:
-    oldest = "SELECT created_at FROM idempotency WHERE created_at < ? ORDER BY created_at LIMIT ?"
-    (last,) = writer.execute(f"SELECT max(created_at) FROM ({oldest})", (before_us, limit)).fetchone()
-    return writer.execute("DELETE FROM idempotency WHERE created_at <= ?", (last,)).rowcount
+    # Outcomes stand in the order of their commits: the first one that is young enough ends the search.
+    oldest = writer.execute("SELECT seq, created_at FROM outcomes ORDER BY seq LIMIT ?", (limit,))
+    old = [seq for seq, _ in takewhile(lambda row: row[1] < before_us, oldest)]
+    if old:
+        writer.execute("DELETE FROM outcomes WHERE seq <= ?", (old[-1],))
+    return len(old)
 
 
 def _migrate(writer: sqlite3.Connection) -> None:

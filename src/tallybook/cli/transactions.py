@@ -1,0 +1,53 @@
+"""`tallybook transactions`: read the ledger."""
+
+from collections.abc import Mapping
+from itertools import islice
+from typing import Any
+
+import click
+
+from tallybook.cli.connection import open_client
+from tallybook.cli.ledger_options import limit_option, optional_account_options
+from tallybook.cli.options import Options, shared_options
+from tallybook.cli.output import json_option, print_json, print_rows
+
+COLUMNS = (
+    "id",
+    "accountId",
+    "externalId",
+    "type",
+    "amount",
+    "balanceAfter",
+    "description",
+    "reservationId",
+    "createdAt",
+)
+
+
+@click.group()
+def transactions() -> None:
+    """Read the ledger."""
+
+
+@transactions.command("list")
+@optional_account_options
+@click.option("--from", "start", metavar="DATE", help="First day, or first instant.")
+@click.option("--to", "end", metavar="DATE", help="Last day, or last instant.")
+@limit_option
+@shared_options
+@json_option
+def list_transactions(
+    options: Options,
+    account: Mapping[str, Any],
+    start: str | None,
+    end: str | None,
+    limit: int | None,
+    as_json: bool,
+) -> None:
+    """List credits and debits, newest first, of one account or of all."""
+    with open_client(options) as client:
+        rows = list(islice(client.transactions.all(**account, start=start, end=end), limit))
+    if as_json:
+        print_json(rows)
+    else:
+        print_rows(rows, COLUMNS, empty="no transactions")

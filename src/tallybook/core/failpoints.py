@@ -1,0 +1,51 @@
+"""Named places at which a test may end the process, as a power cut would. In production nothing happens there.
+
+The engine is handed a function that it calls at each of them; `TALLYBOOK_FAILPOINT`, read once at the start, makes one
+that kills.
+"""
+
+import os
+import signal
+from collections.abc import Callable
+from enum import StrEnum
+
+
+class Failpoint(StrEnum):
+    """In the order in which a write passes them."""
+
+    FLUSH_BEGUN = "flush_begun"  # the transaction is open, nothing is done
+    HALF_POSTED = "half_posted"  # a transaction is in, the balance it leads to is not
+    HALF_EXPIRED = "half_expired"  # expiries are in, the balances are not yet freed
+    EFFECT_DONE = "effect_done"  # an effect is applied, its idempotent outcome is not stored
+    JOB_DONE = "job_done"  # one job of a flush is complete
+    BEFORE_COMMIT = "before_commit"
+    AFTER_COMMIT = "after_commit"  # durable, nobody answered
+
+
+Reach = Callable[[Failpoint], None]
+"""Called with each failpoint as it is reached."""
+
+
+def go_on(point: Failpoint) -> None:
+    """What production does at every failpoint: nothing."""
+
+
+def kill_at(text: str | None) -> Reach:
+    """Ends the process (SIGKILL) at what the text names: `before_commit`, or `before_commit:3` for the third time.
+
+    Without a text nothing happens. Raises `ValueError` for a name that is none.
+    """
+    if text is None:
+        return go_on
+    name, _, count = text.partition(":")
+    chosen = Failpoint(name)
+    left = int(count or 1)
+
+    def reach(point: Failpoint) -> None:
+        nonlocal left
+        if point is chosen:
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    return reach

@@ -1,0 +1,82 @@
+"""Reads requests of the credits dialect into the forms of `wire.py`, and says which field is at fault."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar, get_args
+from urllib.parse import parse_qsl
+
+import msgspec
+from msgspec import Raw, Struct
+
+from tallybook.core.errors import InvalidInput, MalformedInput, invalid
+from tallybook.http.body import NOT_JSON, not_json
+
+METADATA_BYTES_MAX = 16 * 1024
+
+Wanted = TypeVar("Wanted", bound=Struct)
+Texts = Mapping[str, str]
+_NONE: Texts = {}
+
+
+def from_body(kind: type[Wanted], body: bytes) -> Wanted:
+    """The body as that form. Raises `MalformedInput` for what is no JSON, `InvalidInput` naming the field at fault."""
+    try:
+        if not body.isascii():
+            body.decode()  # the decoder does not look into strings that no field takes
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        raise _fault(kind, error) from None
+    except NOT_JSON as error:
+        raise not_json(body, error) from None
+
+
+def from_query(kind: type[Wanted], query: bytes) -> Wanted:
+    """The query string as that form; of a repeated name the last counts, and a blank value is absent."""
+    try:
+        return msgspec.convert(dict(parse_qsl(query.decode("utf-8", "replace"))), kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise _fault(kind, error) from None
+
+
+def from_wire_metadata(raw: Raw, under: Texts = _NONE, over: Texts = _NONE) -> str | None:
+    """The object as compact JSON text, its values as they were written; None where there is nothing.
+
+    `under` is put in where the caller did not use the name, `over` whether or not. Raises `InvalidInput` for anything
+    but an object of at most `METADATA_BYTES_MAX` bytes.
+    """
+    if bytes(raw) in (b"", b"null"):
+        return _ENCODE({**under, **over}).decode() if under or over else None
+    if not bytes(raw).startswith(b"{"):
+        raise invalid("metadata", msg="must be an object")
+    try:
+        text = msgspec.json.format(_ENCODE({**under, **_DECODE_FIELDS(raw), **over}), indent=-1)
+        _CHECK(text)
+    except (msgspec.DecodeError, RecursionError):
+        raise invalid("metadata", msg="is nested too deep or holds a number of too many digits") from None
+    if len(text) > METADATA_BYTES_MAX:
+        raise invalid("metadata", msg=f"must have at most {METADATA_BYTES_MAX} bytes")
+    return text.decode()
+
+
+_ENCODE = msgspec.json.Encoder().encode
+_DECODE_FIELDS = msgspec.json.Decoder(dict[str, Raw]).decode
+_CHECK = msgspec.json.Decoder(float_hook=len).decode
+_MISSING = re.compile(r"missing required field `([^`]+)`")
+_PLACE = re.compile(r" - at `\$\.([^`.\[]+)")
+
+
+def _fault(kind: type[Struct], error: msgspec.ValidationError) -> InvalidInput | MalformedInput:
+    """The decoder's complaint in a caller's words."""
+    missing = _MISSING.search(str(error))
+    if missing is not None:
+        return invalid(missing[1], msg="is required")
+    place = _PLACE.search(str(error))
+    if place is None:
+        return MalformedInput("the body must be a JSON object")
+    (description,) = (_described(known.type) for known in msgspec.structs.fields(kind) if known.encode_name == place[1])
+    return invalid(place[1], msg=f"must be {description}")
+
+
+def _described(hint: Any) -> str:
+    metas = [meta for part in (hint, *get_args(hint)) for meta in getattr(part, "__metadata__", ())]
+    return str(metas[0].description)

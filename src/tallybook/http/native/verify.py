@@ -1,0 +1,71 @@
+"""`GET /v1/verify`: do the balances and reservations follow from the facts?"""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from tallybook.http.access import CallerOf
+from tallybook.http.reach import reach_of
+from tallybook.ledger.service import LedgerService
+from tallybook.orgs.service import OrgService
+
+_ORGS_OF_A_PAGE = 1_000
+
+
+class VerifyQuery(BaseModel):
+    all_orgs: bool = Field(False, description="Every org; cluster admins only.")
+
+
+class DifferenceShown(BaseModel):
+    """Amounts are in microcredits, instants in microseconds since 1970, UTC."""
+
+    org_id: str
+    account_id: str | None = Field(description="The account gone through; null for a total of the org.")
+    subject: str = Field(description="Id of the account, transaction, reservation or org that differs.")
+    what: str
+    expected: int | str | bool | None = Field(description="What follows from the facts.")
+    found: int | str | bool | None = Field(description="What is kept.")
+
+
+class Verification(BaseModel):
+    object: Literal["verification"] = "verification"
+    orgs: int
+    accounts: int
+    transactions: int
+    reservations: int
+    difference: DifferenceShown | None = Field(description="The first one; null if the books agree.")
+
+
+def router(ledger: LedgerService, orgs: OrgService) -> APIRouter:
+    routes = APIRouter(tags=["ledger"])
+
+    @routes.get("/v1/verify")
+    def verify_ledger(asked: Annotated[VerifyQuery, Query()], caller: CallerOf) -> Verification:
+        """Rebuilds balances and reservations from transactions and reservation facts, up to the first difference."""
+        org_ids = reach_of(caller, all_orgs=asked.all_orgs).org_ids
+        total = Verification(orgs=0, accounts=0, transactions=0, reservations=0, difference=None)
+        for org_id in _all_org_ids(orgs) if org_ids is None else org_ids:
+            _add(total, org_id, ledger)
+            if total.difference is not None:
+                break
+        return total
+
+    return routes
+
+
+def _add(total: Verification, org_id: str, ledger: LedgerService) -> None:
+    verified = ledger.verify(org_id)
+    total.orgs += 1
+    total.accounts += verified.accounts
+    total.transactions += verified.transactions
+    total.reservations += verified.reservations
+    if verified.difference is not None:
+        total.difference = DifferenceShown(org_id=org_id, **vars(verified.difference))
+
+
+def _all_org_ids(orgs: OrgService) -> list[str]:
+    found: list[str] = []
+    while page := orgs.list_orgs(after=found[-1] if found else "", limit=_ORGS_OF_A_PAGE):
+        found.extend(org.id for org in page)
+    return found
