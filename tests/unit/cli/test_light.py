@@ -5,12 +5,14 @@ import sys
 
 LOADED = """
 import sys
-from tallybook.cli import import_, keys, main, orgs, prices, settings
+from tallybook.cli import accounts, credits, import_, keys, main, orgs, plans, prices, reservations, settings
+from tallybook.cli import transactions, verify
 print(*sys.modules)
 """
 SERVER_ONLY = {
     "duckdb",
     "fastapi",
+    "genai_prices",
     "msgspec",
     "pydantic",
     "pydantic_settings",
