@@ -7,12 +7,13 @@ from tallybook.core.clock import Clock
 from tallybook.core.errors import Fault, InvalidInput
 from tallybook.core.ids import object_id
 from tallybook.core.unit_of_work import Journal, JournalEntry, Record, Repeat, Transaction, Writes
-from tallybook.pricing.book import PriceBook, Resolution
+from tallybook.pricing.book import PriceBook
 from tallybook.pricing.catalogue.changes import Change, changes
 from tallybook.pricing.catalogue.names import with_former
 from tallybook.pricing.catalogue.snapshot import Differences, PriceLists, Synced
 from tallybook.pricing.errors import AlreadySuperseded, PriceExists
 from tallybook.pricing.price import Mode, NewPrice, Origin, Price, faults_of
+from tallybook.pricing.resolution import Resolution
 from tallybook.pricing.store import Position, PriceStore
 
 CLUSTER = "*"

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from tallybook.core.time_window import DAY_US, parse_instant
-from tallybook.pricing.book import PriceBook, Resolution
+from tallybook.pricing.book import PriceBook
 from tallybook.pricing.catalogue.names import ModelNames, ProviderNames, Rule
 from tallybook.pricing.cost import Pricing, Rating
 from tallybook.pricing.match import Match
 from tallybook.pricing.price import DailyWindow, Mode, Origin, Price, Rate, Tier
+from tallybook.pricing.resolution import Resolution
 from tests.unit.pricing.sheets import price, rates
 
 NOON = parse_instant("2026-01-31T12:00:00Z")

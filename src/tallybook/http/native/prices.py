@@ -14,10 +14,10 @@ from tallybook.core.time_window import HOUR_US, MINUTE_US, SECOND_US, instant_te
 from tallybook.http.access import CallerOf, repeat_of
 from tallybook.http.native import filters
 from tallybook.http.native.listing import PageQuery, ShortText, position
-from tallybook.pricing.book import Candidate, Resolution
 from tallybook.pricing.catalogue.changes import Change
 from tallybook.pricing.match import Match
 from tallybook.pricing.price import DailyWindow, Mode, NewPrice, Origin, Price, Rate, Tier
+from tallybook.pricing.resolution import Candidate, Resolution
 from tallybook.pricing.service import PricingService
 from tallybook.pricing.store import Position
 
