@@ -14,6 +14,7 @@ import uvicorn
 from pydantic import ValidationError
 
 from tallybook.core.errors import TallybookError
+from tallybook.core.failpoints import kill_at
 from tallybook.settings import Settings
 from tallybook.storage.duckdb import engine as duckdb_engine
 from tallybook.storage.private_file import write_private
@@ -35,7 +36,7 @@ def run(given: Mapping[str, Any]) -> None:
     settings = _settings(given)
     _configure_log(settings.log_level)
     try:
-        tallybook = build(settings)
+        tallybook = build(settings, reach=kill_at(os.environ.get("TALLYBOOK_FAILPOINT")))
     except (
         duckdb_engine.NewerDatabase,
         duckdb_engine.DamagedDatabase,

@@ -10,14 +10,26 @@ from typing import Any
 import duckdb
 import pytest
 
+from tallybook.analytics.plan import STORABLE, ListPlan, Span
 from tallybook.core.errors import StorageFull
 from tallybook.metering.event import Status
 from tallybook.metering.store import EventStore
+from tallybook.storage.duckdb import arrivals
 from tallybook.storage.duckdb.engine import DamagedDatabase, DuckEngine, HeldDatabase, NewerDatabase
 from tallybook.storage.duckdb.events import DuckEventStore
+from tallybook.storage.duckdb.reading import DuckUsageStore
 from tests.admin_rooms import StillClock
 from tests.storage.suites.event_store import EventStoreSuite, told
 from tests.submissions import Submitter
+
+EVERYTHING = ListPlan(Span(None, STORABLE), None, (), (), (), (), None, 100)
+
+
+def stored(engine: DuckEngine, table: str) -> int:
+    with engine.reading() as reader:
+        row = reader.execute(f"SELECT count(*) FROM {table}").fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def opened(path: Path) -> DuckEngine:
@@ -40,7 +52,7 @@ class TestDuckEventStore(EventStoreSuite):
     @pytest.fixture
     def read(self, engines: list[DuckEngine]) -> Callable[[], list[Mapping[str, Any]]]:
         def facts() -> list[Mapping[str, Any]]:
-            with engines[-1].reading() as reader:
+            with arrivals.reading(engines[-1]) as reader:
                 cursor = reader.execute("SELECT * FROM facts ORDER BY seq, uid")
                 names = [column[0] for column in cursor.description]
                 rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
@@ -59,7 +71,7 @@ def test_readers_never_see_a_half_commit(tmp_path: Path) -> None:
 
     def count() -> None:
         while not done.is_set():
-            with engine.reading() as reader:
+            with arrivals.reading(engine) as reader:
                 row = reader.execute("SELECT (SELECT count(*) FROM facts), (SELECT count(*) FROM keys)").fetchone()
             assert row is not None
             if row[0] % 50 or row[0] != row[1]:
@@ -77,6 +89,69 @@ def test_readers_never_see_a_half_commit(tmp_path: Path) -> None:
         reader.join()
     store.close()
     assert wrong == []
+
+
+def test_few_events_wait_for_more_and_every_reader_sees_them(tmp_path: Path) -> None:
+    clock = StillClock()
+    engine = opened(tmp_path / "events.duckdb")
+    store = DuckEventStore(engine, clock, wal_bytes_max=2**40, disk_reserve_bytes=0)
+    submit = Submitter(clock)
+    usage = DuckUsageStore(engine, threads=1)
+    store.append([submit(told(1)), submit(told(2))])
+    store.append([submit(told(3))])
+    assert (stored(engine, "facts"), stored(engine, "arrivals")) == (0, 2)
+    seen = usage.list_events(EVERYTHING).events
+    assert [(event.event_id, event.seq) for event in seen] == [("event-3", 2), ("event-2", 1), ("event-1", 1)]
+    store.maintain()
+    assert (stored(engine, "facts"), stored(engine, "arrivals")) == (3, 0)
+    assert usage.list_events(EVERYTHING).events == seen
+    store.close()
+
+
+def test_what_waits_is_spread_with_whoever_makes_it_many(tmp_path: Path) -> None:
+    clock = StillClock()
+    engine = opened(tmp_path / "events.duckdb")
+    store = DuckEventStore(engine, clock, wal_bytes_max=2**40, disk_reserve_bytes=0)
+    submit = Submitter(clock)
+    for first in (0, 600):
+        store.append([submit(told(first + number)) for number in range(600)])
+    assert (stored(engine, "facts"), stored(engine, "arrivals")) == (1_200, 0)
+    with engine.reading() as reader:
+        by_commit = reader.execute("SELECT seq, count(*), min(input_tokens) FROM facts GROUP BY seq ORDER BY seq")
+        assert by_commit.fetchall() == [(1, 600, 0), (2, 600, 600)]
+    store.close()
+
+
+def test_what_waits_outlives_its_process(tmp_path: Path) -> None:
+    clock = StillClock()
+    submit = Submitter(clock)
+    first = submit(told(1, user_id="ana"))
+    engine = opened(tmp_path / "events.duckdb")
+    DuckEventStore(engine, clock, wal_bytes_max=2**40, disk_reserve_bytes=0).append([first])
+    engine.close()
+
+    engine = opened(tmp_path / "events.duckdb")
+    store = DuckEventStore(engine, clock, wal_bytes_max=2**40, disk_reserve_bytes=0)
+    again, new = store.append([submit(told(1, user_id="ana")), submit(told(2))])
+    assert (again.status, new.status) == (Status.DUPLICATE, Status.INSERTED)
+    assert again.stored is not None
+    assert (again.stored.uid, again.stored.user_id) == (first.uid, "ana")
+    found = DuckUsageStore(engine, threads=1).list_events(EVERYTHING).events
+    assert [(event.event_id, event.seq) for event in found] == [("event-2", 2), ("event-1", 1)]
+    store.close()
+
+
+def test_the_log_is_folded_in_while_a_reader_reads_what_waits(tmp_path: Path) -> None:
+    clock = StillClock()
+    engine = opened(tmp_path / "events.duckdb")
+    store = DuckEventStore(engine, clock, wal_bytes_max=1, disk_reserve_bytes=0)
+    store.append([Submitter(clock)(told(1))])
+    with arrivals.reading(engine) as reader:
+        store.maintain()
+        assert reader.execute("SELECT count(*) FROM facts").fetchone() == (1,)
+    assert engine.wal_bytes == 0
+    assert stored(engine, "facts") == 1
+    store.close()
 
 
 def test_a_second_opener_is_refused_with_a_clear_line(tmp_path: Path) -> None:

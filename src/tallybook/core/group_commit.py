@@ -23,8 +23,10 @@ Answer = TypeVar("Answer")
 
 log = structlog.get_logger("tallybook.writer")
 
+# A pause in which no job arrives ends a burst. Heavy jobs take their makers time: 30 ms for one of weight 1 000.
 _BREATH_SECONDS = 0.002
-"""A pause in which no job arrives ends a burst."""
+_BREATH_SECONDS_PER_WEIGHT = 0.00003
+_BREATHS_MAX = 8
 
 Flush = Callable[[Sequence[Job]], Sequence[Answer | BaseException]]
 
@@ -42,7 +44,8 @@ class GroupWriter(Generic[Job, Answer]):
     `flush` commits all of them and returns one answer, or an exception, per job; an exception it raises answers every
     job of that flush. At most `queue_weight_max` may wait: beyond it `submit` raises `Overloaded` and takes nothing.
     `idle` is called on the writer thread when nothing has been queued for `idle_seconds`. After a flush of several
-    jobs the next one waits for as many while they keep arriving, `gather_seconds` at most; a lone caller never waits.
+    jobs the next one waits for as many while they keep arriving, up to half of `flush_weight_max`; a lone caller never
+    waits.
     """
 
     def __init__(
@@ -54,7 +57,6 @@ class GroupWriter(Generic[Job, Answer]):
         flush_weight_max: int,
         idle: Callable[[], None] = lambda: None,
         idle_seconds: float = 0.2,
-        gather_seconds: float = 0.015,
     ) -> None:
         self._name = name
         self._flush = flush
@@ -62,8 +64,7 @@ class GroupWriter(Generic[Job, Answer]):
         self._flush_weight_max = flush_weight_max
         self._idle = idle
         self._idle_seconds = idle_seconds
-        self._gather_seconds = gather_seconds
-        self._answered_jobs = 0
+        self._answered_jobs = self._answered_weight = 0
         self._awaited_jobs = 1
         self._queue: deque[_Waiting[Job, Answer]] = deque()
         self._queued_weight = 0
@@ -107,7 +108,7 @@ class GroupWriter(Generic[Job, Answer]):
                 raise Overloaded(f"the {self._name} queue is full")
             self._queue.append(waiting)
             self._queued_weight += waiting.weight
-            if len(self._queue) >= self._awaited_jobs:
+            if len(self._queue) >= self._awaited_jobs or self._is_worth_a_commit():
                 self._wake.notify()
 
     def _run(self) -> None:
@@ -134,15 +135,20 @@ class GroupWriter(Generic[Job, Answer]):
         Callers who were just answered tend to come back at once: waits until `expected` jobs are there, as long as
         more keep coming.
         """
-        deadline = time.monotonic() + self._gather_seconds
+        breath = _BREATH_SECONDS + _BREATH_SECONDS_PER_WEIGHT * self._answered_weight / max(1, self._answered_jobs)
+        deadline = time.monotonic() + _BREATHS_MAX * breath
         self._awaited_jobs = expected
         arrived = 0
-        while arrived < len(self._queue) < expected and self._queued_weight < self._flush_weight_max:
+        while arrived < len(self._queue) < expected and not self._is_worth_a_commit():
             arrived = len(self._queue)
-            self._wake.wait(_BREATH_SECONDS)
+            self._wake.wait(breath)
             if self._closing or time.monotonic() > deadline:
                 break
         self._awaited_jobs = 1
+
+    def _is_worth_a_commit(self) -> bool:
+        """Whether so much is queued that more would hardly make it cheaper."""
+        return self._queued_weight >= self._flush_weight_max // 2
 
     def _rest(self) -> None:
         """Runs the housekeeping without holding up those who queue."""
@@ -161,7 +167,7 @@ class GroupWriter(Generic[Job, Answer]):
             weight += self._queue[0].weight
             batch.append(self._queue.popleft())
         self._queued_weight -= weight
-        self._answered_jobs = len(batch)
+        self._answered_jobs, self._answered_weight = len(batch), weight
         return batch
 
     def _answers(self, jobs: Sequence[Job]) -> Sequence[Answer | BaseException]:

@@ -3,9 +3,11 @@
 Both are part of what is stored for ever. Golden vectors stand in `contracts/native/content_hash.json`.
 """
 
+from functools import lru_cache
+
 import msgspec
 
-from tallybook.core.ids import Hasher, joined
+from tallybook.core.ids import Hasher, counted, joined
 from tallybook.metering.event import UsageEvent
 
 CONTENT_VERSION = 1
@@ -20,7 +22,12 @@ _DEFAULT_KIND = UsageEvent().kind
 
 def identity_of(org_id: str, source: str, event_id: str) -> bytes:
     """16 bytes that name an event in the whole store: (org, source, id)."""
-    return _EVENT(joined(org_id, source, event_id))
+    return _of_source(org_id, source)(counted(event_id))
+
+
+@lru_cache(maxsize=1024)
+def _of_source(org_id: str, source: str) -> Hasher:
+    return _EVENT.begun(joined(org_id, source))
 
 
 def request_key_of(org_id: str, request_id: str) -> bytes:

@@ -215,12 +215,13 @@ def _metadata_text(value: Any) -> str:
     return text.decode()
 
 
+_INTEGER = frozenset({int})
 _WHOLE_COUNTERS = frozenset(name for name, counter in COUNTERS.items() if not counter.is_decimal)
 
 
 def _usage(sent: dict[str, int | Decimal | None], decimals: set[str]) -> Usage:
     """Adds to `decimals` the names of counters that came as one."""
-    if _WHOLE_COUNTERS.issuperset(sent) and set(map(type, sent.values())) == {int}:
+    if _WHOLE_COUNTERS.issuperset(sent) and _INTEGER.issuperset(map(type, sent.values())):
         return cast(Usage, sent)
     usage = {}
     for name, amount in sent.items():

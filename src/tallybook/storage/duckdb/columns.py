@@ -61,11 +61,11 @@ def fact_values(rows: Sequence[Submission], *, revision: int) -> Columns:
     columns["unpriced_units"] = [",".join(row.rating.unpriced_units) or None for row in rows]
     columns["cost"] = [row.rating.cost_pico for row in rows]
     columns["known_cost"] = [row.rating.known_cost_pico for row in rows]
-    return {name: values for name, values in columns.items() if values.count(None) < len(values)}
+    return {name: values for name, values in columns.items() if not _is_one(values, None)}
 
 
 def _spread(mappings: Sequence[Mapping[str, int]], column: str) -> dict[str, Values]:
-    names = sorted({name for mapping in mappings for name in mapping})
+    names = sorted(set().union(*mappings))
     return {column.format(name): [mapping.get(name) for mapping in mappings] for name in names}
 
 
@@ -75,7 +75,7 @@ def batch_of(columns: Mapping[str, Values], length: int) -> tuple[na.Array, list
     expressions: list[str] = []
     parameters: list[Any] = []
     for name, values in columns.items():
-        if length > 1 and not isinstance(values[0], bytes) and values.count(values[0]) == length:
+        if length > 1 and not isinstance(values[0], bytes) and _is_one(values, values[0]):
             expressions.append("?")
             parameters.append(values[0])
         else:
@@ -86,6 +86,11 @@ def batch_of(columns: Mapping[str, Values], length: int) -> tuple[na.Array, list
     )
     table = na.c_array_from_buffers(schema, length, [None], children=list(varying.values()))
     return na.Array(table), expressions, parameters
+
+
+def _is_one(values: Values, value: Any) -> bool:
+    """Whether all values are this one. The ends nearly always tell."""
+    return values[0] == values[-1] == value and values.count(value) == len(values)
 
 
 def _column(values: Values) -> CArray:

@@ -76,7 +76,7 @@ class DuckEngine:
 
     @contextmanager
     def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A read-only transaction: everything read in it is of the same commit.
+        """A transaction of a reader: everything read in it is of the same commit, and nothing written in it stays.
 
         Raises `StorageFull` if a large read finds no room to spill, `Overloaded` when the file is reopened meanwhile.
         """
@@ -152,7 +152,7 @@ class DuckEngine:
     def _begin_reading(self) -> duckdb.DuckDBPyConnection:
         cursor = self._lend()
         try:
-            cursor.execute("BEGIN TRANSACTION READ ONLY")
+            cursor.execute("BEGIN")
         except BaseException:
             self._take_back(cursor)
             raise

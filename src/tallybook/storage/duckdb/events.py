@@ -11,11 +11,15 @@ import duckdb
 from tallybook.core.clock import Clock
 from tallybook.core.errors import StorageFull
 from tallybook.metering.event import Outcome, Status, Stored, Submission
-from tallybook.storage.duckdb.columns import Columns, Values, batch_of, fact_values, joined
+from tallybook.storage.duckdb import arrivals
+from tallybook.storage.duckdb.columns import Columns, Values, batch_of, fact_values
 from tallybook.storage.duckdb.engine import DuckEngine
 
 # Up to about two thousand keys the primary key index answers an IN list; beyond it a hash join is cheaper.
 _INDEXED_KEYS_MAX = 2_000
+
+_SPREAD_FROM = 1_000
+"""Events, waiting and new, that are spread over `facts`; fewer wait."""
 
 
 _INSERTED = Outcome(Status.INSERTED, None)
@@ -39,8 +43,13 @@ class DuckEventStore:
         self._clock = clock
         self._wal_bytes_max = wal_bytes_max
         self._disk_reserve_bytes = disk_reserve_bytes
-        self._seq = self._recorded_at_us = self._known_opening = 0
+        self._seq = self._recorded_at_us = self._waiting = self._known_opening = 0
         self._refresh()
+
+    @property
+    def newest_seq(self) -> int:
+        """Of the commits that have been answered, the newest."""
+        return self._seq
 
     def make_ready(self, submissions: Sequence[Submission]) -> object:
         return fact_values(submissions, revision=1)
@@ -58,12 +67,14 @@ class DuckEventStore:
         return [_outcome(submission, firsts, known) for submission in submissions]
 
     def maintain(self) -> None:
+        self._spread()
         if self._engine.wal_bytes > self._wal_bytes_max:
             self._engine.checkpoint()
 
     def close(self) -> None:
         try:
-            with suppress(StorageFull):  # the log stays and is folded in at another time
+            with suppress(StorageFull):  # what waits and the log stay, and are seen to at another time
+                self._spread()
                 self._engine.checkpoint()
         finally:
             self._engine.close()
@@ -82,8 +93,7 @@ class DuckEventStore:
 
     def _insert(self, rows: Sequence[Submission], ready: Sequence[Columns] = ()) -> None:
         self._refresh()
-        seq = self._seq + 1
-        recorded_at_us = max(self._clock.now_us(), self._recorded_at_us)
+        commit = arrivals.Commit(self._seq + 1, max(self._clock.now_us(), self._recorded_at_us), rows)
         uids = [row.uid for row in rows]
         instants = [row.occurred_at_us for row in rows]
         keys: dict[str, Values] = {
@@ -91,43 +101,47 @@ class DuckEventStore:
             "content": [row.content for row in rows],
             "uid": uids,
             "occurred_at": instants,
-            "seq": [seq] * len(rows),
+            "seq": [commit.seq] * len(rows),
         }
         requests = [row for row in rows if row.request_key is not None]
+        waiting = self._waiting + len(rows)
         with self._engine.transaction() as writer:
-            _append(writer, "keys", keys)
+            arrivals.append(writer, "keys", keys)
             if requests:
-                _append(writer, "request_keys", _request_keys(requests))
-            facts = joined(ready or [fact_values(rows, revision=1)])
-            commit = {"seq": [seq] * len(rows), "recorded_at": [recorded_at_us] * len(rows)}
-            _append(writer, "facts", {**facts, **commit})
-        self._seq, self._recorded_at_us = seq, recorded_at_us
+                arrivals.append(writer, "request_keys", _request_keys(requests))
+            if waiting < _SPREAD_FROM:
+                arrivals.put(writer, commit)
+            else:
+                parts = [arrivals.stamped(part, commit) for part in ready] or [arrivals.facts_of(commit)]
+                arrivals.spread(writer, parts)
+                waiting = 0
+        self._seq, self._recorded_at_us, self._waiting = commit.seq, commit.recorded_at_us, waiting
+
+    def _spread(self) -> None:
+        self._refresh()
+        if self._waiting:
+            with self._engine.transaction() as writer:
+                arrivals.spread(writer)
+            self._waiting = 0
 
     def _find(self, identities: Iterable[bytes]) -> dict[bytes, _Known]:
         """The identities among these that are stored, each with its first revision."""
         keys = [UUID(bytes=identity) for identity in identities]
-        rows = self._select_by(keys, "SELECT key, content, uid, occurred_at FROM keys WHERE key IN {}")
-        if not rows:
-            return {}
-        span = [min(row[3] for row in rows), max(row[3] for row in rows)]
-        facts = self._select_by(
-            [row[2] for row in rows],
-            "SELECT uid, pricing, cost, user_id, api_key_id FROM facts"
-            " WHERE uid IN {} AND revision = 1 AND occurred_at BETWEEN ? AND ?",
-            span,
-        )
-        stored = {fact[0]: Stored(fact[0].bytes, *fact[1:]) for fact in facts}
-        return {key.bytes: _Known(content.bytes, stored[uid]) for key, content, uid, _ in rows}
-
-    def _select_by(
-        self, uuids: Sequence[UUID], statement: str, parameters: Sequence[Any] = ()
-    ) -> list[tuple[Any, ...]]:
         with self._engine.reading() as reader:
-            if len(uuids) <= _INDEXED_KEYS_MAX:
-                marks = ", ".join("?" * len(uuids))
-                return reader.execute(statement.format(f"({marks})"), [*uuids, *parameters]).fetchall()
-            wanted, _, _ = batch_of({"key": [uuid.bytes for uuid in uuids]}, len(uuids))
-            return reader.execute(statement.format("(SELECT key FROM wanted)"), list(parameters)).fetchall()
+            rows = _select_by(reader, keys, "SELECT key, content, uid, occurred_at FROM keys WHERE key IN {}")
+            if not rows:
+                return {}
+            span = [min(row[3] for row in rows), max(row[3] for row in rows)]
+            facts = _select_by(
+                reader,
+                [row[2] for row in rows],
+                "SELECT uid, pricing, cost, user_id, api_key_id FROM facts"
+                " WHERE uid IN {} AND revision = 1 AND occurred_at BETWEEN ? AND ?",
+                span,
+            )
+            stored = {row.uid: _stored(row) for commit in arrivals.waiting(reader) for row in commit.rows}
+        stored.update({fact[0].bytes: Stored(fact[0].bytes, *fact[1:]) for fact in facts})
+        return {key.bytes: _Known(content.bytes, stored[uid.bytes]) for key, content, uid, _ in rows}
 
     def _refresh(self) -> None:
         """Reads the last commit after each opening: what a failing disk answered need not be what it kept."""
@@ -136,19 +150,25 @@ class DuckEventStore:
             return
         with self._engine.reading() as reader:
             row = reader.execute(
-                "SELECT coalesce(max(seq), 0), coalesce(max(recorded_at), 0) FROM"
-                " (SELECT seq, recorded_at FROM facts UNION ALL SELECT seq, recorded_at FROM corrections)"
+                "SELECT coalesce(max(seq), 0), coalesce(max(recorded_at), 0), coalesce(sum(waiting), 0)::BIGINT FROM"
+                " (SELECT seq, recorded_at, 0 AS waiting FROM facts"
+                " UNION ALL SELECT seq, recorded_at, 0 FROM corrections"
+                " UNION ALL SELECT seq, recorded_at, events FROM arrivals)"
             ).fetchone()
         if row is None:
             raise RuntimeError("an aggregate without groups always has a row")
-        self._seq, self._recorded_at_us = int(row[0]), int(row[1])
+        self._seq, self._recorded_at_us, self._waiting = row
         self._known_opening = opening
 
 
-def _append(writer: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, Values]) -> None:
-    # DuckDB finds `batch` by its name among the caller's variables: registering it would be a catalog change.
-    batch, expressions, parameters = batch_of(columns, len(next(iter(columns.values()))))
-    writer.execute(f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(expressions)} FROM batch", parameters)
+def _select_by(
+    reader: duckdb.DuckDBPyConnection, uuids: Sequence[UUID], statement: str, parameters: Sequence[Any] = ()
+) -> list[tuple[Any, ...]]:
+    if len(uuids) <= _INDEXED_KEYS_MAX:
+        marks = ", ".join("?" * len(uuids))
+        return reader.execute(statement.format(f"({marks})"), [*uuids, *parameters]).fetchall()
+    wanted, _, _ = batch_of({"key": [uuid.bytes for uuid in uuids]}, len(uuids))
+    return reader.execute(statement.format("(SELECT key FROM wanted)"), list(parameters)).fetchall()
 
 
 def _request_keys(rows: Sequence[Submission]) -> dict[str, Values]:
@@ -166,9 +186,11 @@ def _outcome(submission: Submission, firsts: Mapping[bytes, Submission], known: 
     first = firsts[submission.identity]
     if first is submission:
         return _INSERTED
-    pricing = first.rating.pricing.value
-    stored = Stored(first.uid, pricing, first.rating.cost_pico, first.user_id, first.api_key_id)
-    return _repeated(submission, first.content, stored)
+    return _repeated(submission, first.content, _stored(first))
+
+
+def _stored(row: Submission) -> Stored:
+    return Stored(row.uid, row.rating.pricing.value, row.rating.cost_pico, row.user_id, row.api_key_id)
 
 
 def _repeated(submission: Submission, content: bytes, stored: Stored) -> Outcome:

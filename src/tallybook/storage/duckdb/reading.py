@@ -17,7 +17,7 @@ from tallybook.analytics.store import AggregateRow, EventSlice
 from tallybook.core.counters import COUNTERS
 from tallybook.core.time_window import TimeWindow
 from tallybook.metering.identity import identity_of, request_key_of
-from tallybook.storage.duckdb import usage_sql
+from tallybook.storage.duckdb import arrivals, usage_sql
 from tallybook.storage.duckdb.engine import DuckEngine
 from tallybook.storage.duckdb.in_force import Sql, has_corrections, newest_seq
 
@@ -60,7 +60,7 @@ class DuckUsageStore:
     @contextmanager
     def _snapshot(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """One transaction, so that what is in force and the facts are read as of the same commit."""
-        with self._turns, self._engine.reading() as reader:
+        with self._turns, arrivals.reading(self._engine) as reader:
             yield reader
 
 

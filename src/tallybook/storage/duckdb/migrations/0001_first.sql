@@ -16,6 +16,13 @@ CREATE TABLE request_keys (           -- where a request id is not already found
     occurred_at BIGINT NOT NULL
 );
 
+CREATE TABLE arrivals (               -- small commits that are not in `facts` yet; every reader adds them by itself
+    seq         BIGINT NOT NULL,
+    recorded_at BIGINT NOT NULL,
+    events      BIGINT NOT NULL,      -- how many
+    submissions BLOB NOT NULL         -- the events as MessagePack
+);
+
 CREATE TABLE facts (                  -- one row per revision; never changed
     org_id VARCHAR NOT NULL,
     uid UUID NOT NULL,

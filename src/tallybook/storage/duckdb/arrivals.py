@@ -1,0 +1,78 @@
+"""Where the events of small commits wait, one row for each commit, until it pays to spread them over `facts`.
+
+The cost of an INSERT and its commit grows with the columns of the table, not with a few rows: over `facts` it is
+several times that of all else in a small commit. A reader spreads what waits for itself, inside the transaction that
+it will roll back, so that nobody sees a difference: whoever reads `facts` begins with `reading`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import duckdb
+import msgspec
+
+from tallybook.metering.event import Submission
+from tallybook.storage.duckdb.columns import Columns, Values, batch_of, fact_values, joined
+from tallybook.storage.duckdb.engine import DuckEngine
+
+_ENCODE = msgspec.msgpack.Encoder().encode
+_DECODE = msgspec.msgpack.Decoder(list[Submission]).decode
+
+
+class Commit(NamedTuple):
+    """Some events as a commit took them. `recorded_at_us` and `seq` are those of the commit."""
+
+    seq: int
+    recorded_at_us: int
+    rows: Sequence[Submission]
+
+
+def put(writer: duckdb.DuckDBPyConnection, commit: Commit) -> None:
+    """Lets the events of a commit wait."""
+    parameters = [commit.seq, commit.recorded_at_us, len(commit.rows), _ENCODE(commit.rows)]
+    writer.execute("INSERT INTO arrivals VALUES (?, ?, ?, ?)", parameters)
+
+
+def waiting(connection: duckdb.DuckDBPyConnection) -> list[Commit]:
+    """What waits, oldest first."""
+    rows = connection.execute("SELECT seq, recorded_at, submissions FROM arrivals ORDER BY seq").fetchall()
+    return [Commit(seq, recorded_at_us, _DECODE(submissions)) for seq, recorded_at_us, submissions in rows]
+
+
+@contextmanager
+def reading(engine: DuckEngine) -> Iterator[duckdb.DuckDBPyConnection]:
+    """As `engine.reading`, with the events that wait among the facts."""
+    with engine.reading() as reader:
+        columns = [facts_of(commit) for commit in waiting(reader)]
+        if columns:
+            append(reader, "facts", joined(columns))
+        yield reader
+
+
+def spread(writer: duckdb.DuckDBPyConnection, fresh: Sequence[Columns] = ()) -> None:
+    """Moves what waits to `facts`, and appends the `fresh` ones behind it."""
+    columns = [facts_of(commit) for commit in waiting(writer)]
+    if columns:
+        writer.execute("DELETE FROM arrivals")
+    append(writer, "facts", joined([*columns, *fresh]))
+
+
+def facts_of(commit: Commit) -> Columns:
+    """The columns of `facts` for new events."""
+    return stamped(fact_values(commit.rows, revision=1), commit)
+
+
+def stamped(facts: Columns, commit: Commit) -> Columns:
+    """Columns of facts with those that say when they were recorded."""
+    count = len(facts["uid"])
+    return {**facts, "seq": [commit.seq] * count, "recorded_at": [commit.recorded_at_us] * count}
+
+
+def append(connection: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, Values]) -> None:
+    """Appends rows, given as columns of equal length, to a table."""
+    # DuckDB finds `batch` by its name among the caller's variables: registering it would be a catalog change.
+    batch, expressions, parameters = batch_of(columns, len(next(iter(columns.values()))))
+    connection.execute(
+        f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(expressions)} FROM batch", parameters
+    )
