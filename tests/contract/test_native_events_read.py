@@ -82,6 +82,7 @@ def test_an_event_shows_every_field_that_was_set(org: Org, uids: dict[str, str])
         "revision": 1,
         "pricing": "given",
         "price_id": None,
+        "matched": None,
         "known_cost_usd": "0.000000000001",
         "unpriced_units": [],
         "lines": {},

@@ -56,6 +56,7 @@ class EventRecord:
     usage: Usage
     pricing: str
     price_id: str | None
+    matched: str | None
     cost_pico: int | None
     known_cost_pico: int
     unpriced_units: tuple[str, ...]

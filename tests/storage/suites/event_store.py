@@ -50,7 +50,7 @@ class EventStoreSuite:
             batch=True,
             usage={"input_tokens": 10, "audio_seconds": 1_500_000, "requests": 2},
         )
-        rating = Rating(Pricing.UNPRICED, None, 7, (("input_tokens", 7),), ("audio_seconds", "units"), "price_1")
+        rating = Rating(Pricing.UNPRICED, None, 7, (("input_tokens", 7),), ("audio_seconds", "units"), "price_1", "m")
         submission = submit(event, rating=rating)
         (outcome,) = store.append([submission])
         assert outcome.status is Status.INSERTED
@@ -80,6 +80,7 @@ class EventStoreSuite:
             "cost_output_tokens": None,
             "unpriced_units": "audio_seconds,units",
             "price_id": "price_1",
+            "matched": "m",
             "recorded_by": "key_sender",
             "recorded_at": clock.now_us(),
         }

@@ -351,6 +351,7 @@ class UsageStoreSuite:
                     "unpriced_units": "audio_seconds,units",
                     "cost_input_tokens": 3,
                     "price_id": "price_1",
+                    "matched": "m",
                 },
             )
         )
@@ -369,7 +370,8 @@ class UsageStoreSuite:
         assert (event.pricing, event.cost_pico, event.known_cost_pico) == ("unpriced", None, 3)
         assert event.unpriced_units == ("audio_seconds", "units")
         assert event.lines == {"input_tokens": 3}
-        assert (event.price_id, event.seq, event.recorded_at_us) == ("price_1", book.seq, book.recorded_at)
+        assert (event.price_id, event.matched) == ("price_1", "m")
+        assert (event.seq, event.recorded_at_us) == (book.seq, book.recorded_at)
 
     @pytest.mark.parametrize("uid", ["", "x", "1" * 32, "{00000000-0000-7000-8000-000000000001}", "\0"])
     def test_a_malformed_uid_is_no_event(self, book: Book, uid: str) -> None:

@@ -82,6 +82,7 @@ def to_wire_event(event: EventRecord) -> dict[str, Any]:
         },
         "pricing": event.pricing,
         "price_id": event.price_id,
+        "matched": event.matched,
         "cost_usd": None if event.cost_pico is None else usd_text(event.cost_pico),
         "known_cost_usd": usd_text(event.known_cost_pico),
         "unpriced_units": event.unpriced_units,

@@ -58,6 +58,7 @@ def fact_values(rows: Sequence[Submission], *, revision: int) -> Columns:
     columns.update(_spread([dict(row.rating.lines) for row in rows], "cost_{}"))
     columns["pricing"] = [row.rating.pricing._value_ for row in rows]
     columns["price_id"] = [row.rating.price_id for row in rows]
+    columns["matched"] = [row.rating.matched for row in rows]
     columns["unpriced_units"] = [",".join(row.rating.unpriced_units) or None for row in rows]
     columns["cost"] = [row.rating.cost_pico for row in rows]
     columns["known_cost"] = [row.rating.known_cost_pico for row in rows]

@@ -151,6 +151,7 @@ def _event(row: dict[str, Any]) -> EventRecord:
         usage={name: row[name] for name in COUNTERS if row[name] is not None},
         pricing=row["pricing"],
         price_id=row["price_id"],
+        matched=row["matched"],
         cost_pico=row["cost"],
         known_cost_pico=row["known_cost"],
         unpriced_units=tuple(row["unpriced_units"].split(",")) if row["unpriced_units"] else (),

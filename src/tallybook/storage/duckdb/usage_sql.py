@@ -65,6 +65,7 @@ EVENT_COLUMNS = (
     "event_id",
     "pricing",
     "price_id",
+    "matched",
     "cost",
     "known_cost",
     "unpriced_units",

@@ -102,6 +102,7 @@ CREATE TABLE facts (                  -- one row per revision; never changed
     -- rating; one cost column per line, picodollars
     pricing VARCHAR NOT NULL,
     price_id VARCHAR,
+    matched VARCHAR,                     -- what that price is for, such as openai:gpt-4o
     unpriced_units VARCHAR,              -- comma-separated
     cost BIGINT,                         -- null: unpriced
     known_cost BIGINT NOT NULL,
