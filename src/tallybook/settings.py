@@ -31,6 +31,11 @@ class Settings(BaseSettings):
     batch_events_max: int = Field(10_000, ge=1, description="Most events in one request.")
     ingest_queue_events: int = Field(50_000, ge=1, description="Events waiting for the writer before 503 is answered.")
     ingest_flush_events: int = Field(10_000, ge=1, description="Most events in one commit.")
+    outbox_events_max: int = Field(
+        100_000,
+        ge=1,
+        description="Usage of the ledger waiting for the event store before 503 is answered to new usage.",
+    )
     query_rows_max: int = Field(
         1_000_000, ge=1, description="Result rows of one usage query page, beyond which it is refused."
     )

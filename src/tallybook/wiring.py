@@ -34,9 +34,14 @@ from tallybook.orgs.service import OrgService
 from tallybook.plans.service import PlanService
 from tallybook.pricing.service import PricingService
 from tallybook.settings import Settings
+from tallybook.settlement.drain import Drain
+from tallybook.settlement.linking import Linking
+from tallybook.settlement.service import SettlementService
+from tallybook.settlement.verify import UsageAudit
 from tallybook.storage.duckdb.engine import DuckEngine
 from tallybook.storage.duckdb.events import DuckEventStore
 from tallybook.storage.duckdb.reading import DuckUsageStore
+from tallybook.storage.duckdb.settlement import DuckBilledEvents
 from tallybook.storage.private_file import write_private
 from tallybook.storage.sqlite.engine import SqliteEngine
 from tallybook.storage.sqlite.journal import SqliteJournal
@@ -45,6 +50,7 @@ from tallybook.storage.sqlite.ledger import SqliteLedgerStore
 from tallybook.storage.sqlite.orgs import SqliteOrgStore
 from tallybook.storage.sqlite.plans import SqlitePlanStore
 from tallybook.storage.sqlite.prices import SqlitePriceStore
+from tallybook.storage.sqlite.settlement import SqliteSettlementStore
 
 _PURGE_SECONDS = 3600
 _SWEEP_SECONDS = 1
@@ -74,7 +80,7 @@ def build(
 ) -> Tallybook:
     """Opens the data folder and wires the server. `close` commits what was accepted and closes the files.
 
-    `reach` is called at the failpoints of the ledger file.
+    `reach` is called at the failpoints of the ledger file and of settlement.
     """
     clock = clock or SystemClock()
     settings.data_dir.mkdir(parents=True, exist_ok=True)
@@ -90,27 +96,49 @@ def build(
     pricing = PricingService(SqlitePriceStore(sqlite), sqlite, journal, clock, read_lists)
     ledger = LedgerService(SqliteLedgerStore(sqlite), sqlite, clock, list_rows_max=settings.list_rows_max)
     plans = PlanService(SqlitePlanStore(sqlite), ledger, sqlite, clock, list_rows_max=settings.list_rows_max)
+    events = DuckEventStore(
+        duck, clock, wal_bytes_max=settings.wal_bytes_max, disk_reserve_bytes=settings.disk_reserve_bytes
+    )
     metering = MeteringService(
-        DuckEventStore(
-            duck, clock, wal_bytes_max=settings.wal_bytes_max, disk_reserve_bytes=settings.disk_reserve_bytes
-        ),
+        events,
         pricing,
         clock,
         batch_events_max=settings.batch_events_max,
         queue_events_max=settings.ingest_queue_events,
         flush_events_max=settings.ingest_flush_events,
     )
+    billed, usage_links = DuckBilledEvents(duck, lambda: events.newest_seq), SqliteSettlementStore(sqlite)
+    linking = Linking(usage_links, billed, ledger, metering, reach)
+    drain = Drain(usage_links, metering.commit_from_thread, linking.catch_up, reach)
+    settlement = SettlementService(
+        usage_links, ledger, pricing, sqlite, clock, drain.nudge, outbox_max=settings.outbox_events_max
+    )
+    audit = UsageAudit(usage_links, billed, drain.before_read, linking.linked_until)
     cursors = Cursors(secret)
     usage = UsageService(
-        DuckUsageStore(duck, threads=settings.read_threads), cursors, clock, rows_max=settings.query_rows_max
+        DuckUsageStore(duck, threads=settings.read_threads),
+        cursors,
+        clock,
+        drain.before_read,
+        rows_max=settings.query_rows_max,
     )
-    metrics = _metrics(metering, duck)
+    metrics = _metrics(metering, duck, settlement)
     gate = Gate(auth)
-    credit_operations = credits.operations(ledger, plans, orgs.settings_of)
+    credit_operations = credits.operations(
+        ledger,
+        plans,
+        pricing,
+        usage,
+        settlement,
+        orgs.settings_of,
+        list_rows_max=settings.list_rows_max,
+    )
     new_admin_key = asyncio.run(_first_start(orgs, auth, pricing, settings))
+    drain.start()
 
     def close() -> None:
         try:
+            drain.close()
             metering.close()
         finally:
             sqlite.close()
@@ -129,14 +157,14 @@ def build(
 
     app = create_app(
         [
-            ops.router(metrics, lambda: _not_ready(metering, plans)),
-            *native.routers(auth, orgs, pricing, usage, ledger, cursors),
+            ops.router(metrics, lambda: _not_ready(metering, plans, drain, settlement)),
+            *native.routers(auth, orgs, pricing, usage, ledger, audit, cursors),
             *mka1.routers(usage),
             credits.router(credit_operations),
         ],
         {
             ingest.PATH: {
-                "POST": ingest.IngestEndpoint(gate, metering, metrics, body_bytes_max=settings.body_bytes_max)
+                "POST": ingest.IngestEndpoint(gate, metering, linking, metrics, body_bytes_max=settings.body_bytes_max)
             },
             **credits.raw_routes(credit_operations, gate, body_bytes_max=settings.body_bytes_max),
             **(more_raw_routes or {}),
@@ -203,7 +231,7 @@ def _kept_secret(path: Path) -> bytes:
     return path.read_text().strip().encode()
 
 
-def _metrics(metering: MeteringService, duck: DuckEngine) -> Metrics:
+def _metrics(metering: MeteringService, duck: DuckEngine, settlement: SettlementService) -> Metrics:
     metrics = Metrics()
     metrics.gauge(
         "tallybook_ingest_queue_events",
@@ -211,12 +239,19 @@ def _metrics(metering: MeteringService, duck: DuckEngine) -> Metrics:
         lambda: metering.writer.queued_weight,
     )
     metrics.gauge("tallybook_event_log_bytes", "Event log not yet folded into the file.", lambda: duck.wal_bytes)
+    metrics.gauge("tallybook_outbox_events", "Usage that waits for the event store.", settlement.outbox_length)
     return metrics
 
 
-def _not_ready(metering: MeteringService, plans: PlanService) -> str | None:
+def _not_ready(
+    metering: MeteringService, plans: PlanService, drain: Drain, settlement: SettlementService
+) -> str | None:
     if metering.writer.queued_weight >= metering.writer.queue_weight_max:
         return "the event queue is full"
+    if not drain.is_caught_up:
+        return "usage from before the start is being delivered"
+    if settlement.is_full():
+        return "too much usage waits for the event store"
     if plans.behind_us() > _GRANTS_BEHIND_US_MAX:
         return "grants of plans are being caught up"
     return None

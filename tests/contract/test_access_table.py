@@ -67,6 +67,10 @@ LEDGER_KEEPERS = {
     "POST /v1/reservations/confirm",
     "POST /v1/reservations/cancel",
     "POST /v1/reservations/extend",
+    "GET /v1/usage",
+    "POST /v1/usage/record",
+    "GET /v1/models",
+    "POST /v1/models/calculate",
     "GET /v1/verify",
 }
 

@@ -3,6 +3,7 @@
 import pytest
 from genai_prices.data_snapshot import get_snapshot
 
+from tallybook.catalogues.genai_prices import CLAIMED
 from tallybook.pricing.catalogue import names as catalogue_names
 from tallybook.pricing.catalogue.names import ProviderNames, Rule
 from tallybook.pricing.price import Mode
@@ -49,8 +50,23 @@ def test_models_without_a_provider(provider: ProviderNames) -> None:
         for name in model_spellings(model):
             before, colon, after = name.lower().partition(":")
             # The library knows no such names: where it finds anything, the word before the colon is part of the model.
-            split = (before, after) if colon and before in NAMES.provider_ids else (None, name)
+            split = (before, after) if colon and before in NAMES.provider_ids else (claimant(name), name)
             assert meant(None, name) == meant_by_the_library(*split), name
+
+
+def claimant(name: str) -> str | None:
+    """The maker that names are known by here, and not in the library."""
+    return next((maker for maker, texts in CLAIMED.items() if name.lower().startswith(texts)), None)
+
+
+def test_the_library_lets_nobody_claim_these() -> None:
+    for texts in CLAIMED.values():
+        for text in texts:
+            assert meant_by_the_library(None, f"{text}x") is None
+
+
+def test_an_embedding_needs_no_provider() -> None:
+    assert meant(None, "text-embedding-3-small") == ("openai", "openai", "text-embedding-3-small")
 
 
 @BY_ID
@@ -59,7 +75,8 @@ def test_other_words_for_a_provider(provider: ProviderNames) -> None:
         for model in (provider.models[0], provider.models[-1]):
             assert meant(word, model.id) == meant_by_the_library(word, model.id), word
             assert meant("LiteLLM", f"{word}/{model.id}") == meant_by_the_library("LiteLLM", f"{word}/{model.id}"), word
-            assert meant("litellm", model.id) == meant_by_the_library("litellm", model.id), model.id
+            unclaimed = claimant(model.id) or "litellm"
+            assert meant("litellm", model.id) == meant_by_the_library(unclaimed, model.id), model.id
 
 
 def test_there_is_a_name_for_every_rule() -> None:

@@ -15,7 +15,7 @@ from tallybook.core.counters import COUNTERS, PARTS, Aggregate
 from tallybook.core.errors import Conflict, Insufficient, TallybookError, Unavailable
 from tallybook.core.time_window import Bucket
 from tallybook.http.access import ACCESS
-from tallybook.http.credits import plans_wire, wire
+from tallybook.http.credits import models_wire, plans_wire, usage_shown, usage_told, wire
 from tallybook.http.credits.errors import ANSWERS as CREDIT_ANSWERS
 from tallybook.http.metrics import Metrics
 from tallybook.http.mka1.errors import ANSWERS
@@ -190,9 +190,12 @@ CREDIT_FORMS = (
     *(wire.AccountWanted, wire.AddWanted, wire.DeductWanted, wire.TransactionWanted, wire.ReservationWanted),
     *(wire.ConfirmWanted, wire.CancelWanted, wire.ExtendWanted, wire.TransactionsAsked, wire.ReservationsAsked),
     *(wire.AccountShown, wire.BalanceShown, wire.TransactionShown, wire.ReservationShown, wire.Pagination),
-    *(wire.Added, wire.Deducted, wire.Confirmed, wire.Cancelled),
+    *(wire.Added, wire.Deducted, wire.Confirmed, wire.Cancelled, wire.EstimateWanted, usage_told.RecordWanted),
     *(plans_wire.PlanWanted, plans_wire.ArchiveWanted, plans_wire.AssignWanted, plans_wire.UnassignWanted),
     *(plans_wire.PlanShown, plans_wire.AccountPlanShown, plans_wire.PlanAssigned),
+    *(usage_shown.UsageAsked, usage_shown.SummaryShown, usage_shown.UsageOfModel, wire.UsageRecordShown),
+    *(models_wire.ModelsAsked, models_wire.CalculateWanted, models_wire.Calculated),
+    *(models_wire.ModelShown, models_wire.ModelPricing, models_wire.Rates),
 )
 
 

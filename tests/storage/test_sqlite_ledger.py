@@ -142,6 +142,10 @@ def test_verifying_holds_up_no_writer(room: OpenLedger) -> None:
     assert room.figures(account) == (6, 0, 6)
 
 
+OF_USAGE = {Failpoint.HALF_RECORDED, Failpoint.DELIVERY_BEGUN, Failpoint.DELIVERED, Failpoint.UNLINKED}
+"""Passed only where usage comes with what the ledger writes: see the crash test of settlement."""
+
+
 def tell_until_killed(folder: Path, point: Failpoint, times: int) -> list[str]:
     """What a process that is killed at the failpoint had been answered: `held`, `settled` and `swept`."""
     reading, writing = os.pipe()
@@ -178,7 +182,7 @@ def tell(folder: Path, reach: Reach, answers: int) -> None:
 
 
 @pytest.mark.parametrize("times", [1, 2, 3, 5, 8] if LONG else [1, 6])
-@pytest.mark.parametrize("point", Failpoint)
+@pytest.mark.parametrize("point", [point for point in Failpoint if point not in OF_USAGE])
 def test_killed_at_any_failpoint_nothing_answered_is_lost(tmp_path: Path, point: Failpoint, times: int) -> None:
     answered = tell_until_killed(tmp_path, point, times)
     room = OpenLedger(tmp_path)

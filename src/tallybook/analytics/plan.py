@@ -74,6 +74,7 @@ class ListPlan:
     request_ids: tuple[str, ...]
     after: Position | None
     limit: int
+    offset: int = 0
 
 
 def page_window(query: UsageQuery, now_us: int) -> TimeWindow:
@@ -117,4 +118,5 @@ def list_plan(query: EventQuery, after: Position | None) -> ListPlan:
         request_ids=query.request_ids,
         after=after,
         limit=query.limit,
+        offset=query.offset if after is None else 0,
     )

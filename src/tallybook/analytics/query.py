@@ -42,6 +42,7 @@ class Dimension(StrEnum):
     SESSION_KIND = "session_kind"
     SESSION_ID = "session_id"
     ENDPOINT = "endpoint"
+    TRANSACTION_ID = "transaction_id"
     ORG_ID = "org_id"
 
 
@@ -66,6 +67,8 @@ def _measures() -> Iterable[Measure]:
     yield Measure("cost_usd", 12)  # of events whose cost is known in full
     yield Measure("known_cost_usd", 12)  # and the rated lines of the unpriced ones
     yield Measure("unpriced_requests")
+    yield Measure("events")  # however many requests each is for
+    yield Measure("unpriced_events")
 
 
 MEASURES: Mapping[str, Measure] = {measure.name: measure for measure in _measures()}
@@ -156,7 +159,11 @@ class UsageQuery:
 
 @dataclass(frozen=True)
 class EventQuery:
-    """Events, newest first. `start_us` and `end_us` None: no bound on that side."""
+    """Events, newest first. `start_us` and `end_us` None: no bound on that side.
+
+    A walk through pages goes by `page`; its first page passes over `offset` events, which takes the longer the more
+    they are.
+    """
 
     reach: Reach
     start_us: int | None = None
@@ -167,6 +174,7 @@ class EventQuery:
     request_ids: tuple[str, ...] = ()
     as_of_us: int | None = None
     limit: int = 50
+    offset: int = 0
     page: str | None = None
 
     def check(self) -> None:

@@ -1,5 +1,6 @@
 """The one way to ask: checks a question, answers one page of it, and seals the cursor of the next."""
 
+from collections.abc import Callable
 from itertools import groupby, pairwise
 from operator import attrgetter
 from typing import cast
@@ -24,12 +25,24 @@ from tallybook.core.time_window import TimeWindow
 
 
 class UsageService:
-    """Answers every dialect. `rows_max`: most result rows of one page, beyond which it is refused."""
+    """Answers every dialect. `rows_max`: most result rows of one page, beyond which it is refused.
 
-    def __init__(self, store: UsageStore, cursors: Cursors, clock: Clock, *, rows_max: int) -> None:
+    `before_read` is called as each read begins, and holds it until all usage answered before is in the store.
+    """
+
+    def __init__(
+        self,
+        store: UsageStore,
+        cursors: Cursors,
+        clock: Clock,
+        before_read: Callable[[], None] = lambda: None,
+        *,
+        rows_max: int,
+    ) -> None:
         self._store = store
         self._cursors = cursors
         self._clock = clock
+        self._before_read = before_read
         self._rows_max = rows_max
 
     def query(self, query: UsageQuery) -> UsagePage:
@@ -43,6 +56,7 @@ class UsageService:
         if has_more and query.limit is None:
             raise TooManyBuckets(BUCKETS_MAX)
         covered = TimeWindow(window.start_us, min(edges[-1], window.end_us))
+        self._before_read()
         rows = self._rows(query, covered, edges)
         next_page = self._cursors.seal(query.question, (edges[-1], window.end_us)) if has_more else None
         return UsagePage(_buckets(covered, edges, rows), next_page)
@@ -51,6 +65,7 @@ class UsageService:
         """One page of events, newest first. Raises `InvalidInput`."""
         query.check()
         after = self._position(query)
+        self._before_read()
         found = self._store.list_events(list_plan(query, after))
         events = tuple(found.events[: query.limit])
         if len(found.events) <= query.limit:
@@ -60,6 +75,7 @@ class UsageService:
 
     def get_event(self, reach: Reach, uid: str, as_of_us: int | None = None) -> EventRecord:
         """Raises `NoSuchEvent`, also for one that the asker may not see."""
+        self._before_read()
         event = self._store.find_event(reach, uid, as_of_us) if _is_uid(uid) else None
         if event is None:
             raise NoSuchEvent(uid)

@@ -44,6 +44,9 @@ COUNTER_OF: Mapping[str, str] = {
 }
 """The library's units that events have a counter for. The others (video tokens, pages, …) are left out."""
 
+CLAIMED: Mapping[str, tuple[str, ...]] = {"openai": ("text-embedding-",), "cohere": ("embed-",)}
+"""How names begin that the library lets no provider claim, though no one else makes such models."""
+
 CONTEXT_OF: Mapping[Mode, Mapping[str, str]] = {
     Mode.STANDARD: {},
     Mode.BATCH: {"processing": "batch"},
@@ -184,12 +187,18 @@ def _names_of(provider: types.Provider) -> ProviderNames:
     return ProviderNames(
         provider.id,
         None if provider.provider_match is None else rule_of(provider.provider_match),
-        None if provider.model_match is None else rule_of(provider.model_match),
+        _claims_of(provider),
         tuple(provider.fallback_model_providers or ()),
         tuple(
             ModelNames(model.id, rule_of(model.match), model.name, model.context_window) for model in provider.models
         ),
     )
+
+
+def _claims_of(provider: types.Provider) -> Rule | None:
+    told = () if provider.model_match is None else (rule_of(provider.model_match),)
+    rules = (*told, *(Rule("prefix", text) for text in CLAIMED.get(provider.id, ())))
+    return Rule("any", rules=rules) if rules else None
 
 
 def rule_of(clause: types.MatchLogic) -> Rule:

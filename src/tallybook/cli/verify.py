@@ -6,6 +6,8 @@ from tallybook.cli.connection import open_client
 from tallybook.cli.options import Options, shared_options
 from tallybook.cli.output import json_option, print_json, print_record
 
+COUNTED = ("accounts", "transactions", "reservations", "usage_records")
+
 
 @click.command()
 @click.option("--all-orgs", is_flag=True, help="Every org; needs a cluster admin's key.")
@@ -23,7 +25,7 @@ def verify(ctx: click.Context, options: Options, all_orgs: bool, as_json: bool) 
     if as_json:
         print_json(result)
     elif difference is None:
-        counts = ", ".join(f"{result[name]} {name}" for name in ("accounts", "transactions", "reservations"))
+        counts = ", ".join(f"{result[name]} {name.replace('_', ' ')}" for name in COUNTED)
         click.echo(f"the books agree: {counts}")
     else:
         print_record(difference)

@@ -18,8 +18,12 @@ class Failpoint(StrEnum):
     HALF_EXPIRED = "half_expired"  # expiries are in, the balances are not yet freed
     EFFECT_DONE = "effect_done"  # an effect is applied, its idempotent outcome is not stored
     JOB_DONE = "job_done"  # one job of a flush is complete
+    HALF_RECORDED = "half_recorded"  # transactions lead to usage that is not in the outbox
     BEFORE_COMMIT = "before_commit"
     AFTER_COMMIT = "after_commit"  # durable, nobody answered
+    DELIVERY_BEGUN = "delivery_begun"  # usages that a commit promised are read, none is delivered
+    DELIVERED = "delivered"  # they are in the event store, and still to be delivered
+    UNLINKED = "unlinked"  # events are stored, the links from their transactions are not
 
 
 Reach = Callable[[Failpoint], None]

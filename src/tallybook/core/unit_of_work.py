@@ -22,6 +22,7 @@ class Transaction(Protocol):
 
 
 Effect = Callable[[Transaction], Record]
+"""Changes nothing but what it is given the transaction for: an engine may undo all it did, and run it again."""
 
 
 @dataclass(frozen=True)

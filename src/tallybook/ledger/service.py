@@ -1,5 +1,6 @@
 """The one way into the ledger: look up, ask the machine, append, commit, answer."""
 
+from collections.abc import Collection, Mapping
 from typing import TypeVar
 
 import msgspec
@@ -94,14 +95,9 @@ class LedgerService:
 
         Raises as `post`, and `InvalidInput` for seconds that are not 1 to 86 400.
         """
-        _check_amount(hold.amount_micro)
-        _check_seconds(hold.seconds)
 
         def effect(tx: Tx) -> Record:
-            account = self.account_within(tx, org_id, address, self._clock.now_us())
-            reservation = machine.reserve(account, hold, reservation_id=dated_id("res", account.now_us))
-            self._store.append_reservation(tx, org_id, account, reservation)
-            return _record(reservation)
+            return _record(self.reserve_within(tx, org_id, address, hold))
 
         return _answer(await self._writes.once(repeat, effect), Reservation)
 
@@ -117,13 +113,8 @@ class LedgerService:
             raise invalid("body", "actualAmount", msg="must not be below 0")
 
         def effect(tx: Tx) -> Record:
-            hold, account, settled = self._found(tx, org_id, reservation_id)
-            transaction_id = dated_id("txn", account.now_us)
-            debit = machine.confirm(account, hold, actual_micro, terms, transaction_id=transaction_id)
-            if debit is not None:
-                self._store.append_confirmation(tx, org_id, account, hold, debit)
-                hold, settled = machine.confirmed(hold, debit), machine.balances_after(debit)
-            return _record(Confirmation(hold, machine.released_by(hold), settled or account.balances))
+            found = self.reservation_within(tx, org_id, reservation_id)
+            return _record(self.confirm_within(tx, org_id, found, actual_micro, terms))
 
         return _answer(await self._writes.once(repeat, effect), Confirmation)
 
@@ -134,7 +125,7 @@ class LedgerService:
         """
 
         def effect(tx: Tx) -> Record:
-            hold, account, _ = self._found(tx, org_id, reservation_id)
+            hold, account, _ = self.reservation_within(tx, org_id, reservation_id)
             change = machine.cancel(account, hold)
             if change is None:
                 return _record(Cancellation(hold, 0, account.balances))
@@ -154,7 +145,7 @@ class LedgerService:
         _check_seconds(seconds)
 
         def effect(tx: Tx) -> Record:
-            hold, account, _ = self._found(tx, org_id, reservation_id)
+            hold, account, _ = self.reservation_within(tx, org_id, reservation_id)
             change = machine.extend(account, hold, seconds)
             self._store.append_change(tx, org_id, account, hold, change)
             return _record(machine.changed(hold, change))
@@ -239,11 +230,34 @@ class LedgerService:
         self._store.append_transaction(tx, org_id, account, entry)
         return entry, machine.after(account, entry)
 
-    def _found(self, tx: Tx, org_id: str, reservation_id: str) -> Found:
+    def reserve_within(self, tx: Tx, org_id: str, address: Address, hold: Hold) -> Reservation:
+        """Holds credits inside a commit. Raises as `reserve`."""
+        _check_amount(hold.amount_micro)
+        _check_seconds(hold.seconds)
+        account = self.account_within(tx, org_id, address, self._clock.now_us())
+        reservation = machine.reserve(account, hold, reservation_id=dated_id("res", account.now_us))
+        self._store.append_reservation(tx, org_id, account, reservation)
+        return reservation
+
+    def reservation_within(self, tx: Tx, org_id: str, reservation_id: str) -> Found:
+        """The reservation, with its account, inside a commit. Raises `UnknownReservation`."""
         found = self._store.find_reservation(org_id, reservation_id, self._clock.now_us(), tx)
         if found is None:
             raise UnknownReservation
         return found
+
+    def confirm_within(self, tx: Tx, org_id: str, found: Found, actual_micro: int, terms: Terms) -> Confirmation:
+        """Debits the actual amount (from 0), once, inside a commit. Raises as `confirm`."""
+        hold, account, settled = found
+        debit = machine.confirm(account, hold, actual_micro, terms, transaction_id=dated_id("txn", account.now_us))
+        if debit is not None:
+            self._store.append_confirmation(tx, org_id, account, hold, debit)
+            hold, settled = machine.confirmed(hold, debit), machine.balances_after(debit)
+        return Confirmation(hold, machine.released_by(hold), settled or account.balances)
+
+    def accounts_of(self, org_id: str, transaction_ids: Collection[str], tx: Tx | None = None) -> Mapping[str, str]:
+        """The ids of the accounts of these transactions, by the transactions' ids; what the org has not is left out."""
+        return self._store.find_accounts_of(org_id, transaction_ids, tx)
 
     def _standing(self, org_id: str, address: Address, now_us: int, tx: Tx | None = None) -> Standing:
         account = self._store.find_standing(org_id, _named(address), now_us, tx)

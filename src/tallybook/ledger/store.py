@@ -1,5 +1,6 @@
 """What the ledger asks of a disk."""
 
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
@@ -47,6 +48,12 @@ class LedgerStore(Protocol):
     def find_reservation(
         self, org_id: str, reservation_id: str, now_us: int, transaction: Tx | None = None
     ) -> Found | None: ...
+
+    def find_accounts_of(
+        self, org_id: str, transaction_ids: Collection[str], transaction: Tx | None = None
+    ) -> Mapping[str, str]:
+        """The ids of the accounts of these transactions, by the transactions' ids; what the org has not is left out."""
+        ...
 
     def add_account(self, transaction: Tx, org_id: str, account: Account) -> None:
         """Adds an account whose id and external id are new."""

@@ -140,17 +140,29 @@ class MeteringService:
 
         Raises `Overloaded` when the queue is full and `StorageFull`; nothing is stored then.
         """
-        if not submissions:
-            return []
-        # The writer is the narrowest place: a large batch comes to it with most of its work done.
-        ready = self._store.make_ready(submissions) if len(submissions) >= _MADE_READY else None
-        outcomes = await self.writer.submit(_Batch(submissions, ready), weight=len(submissions))
+        return self.as_seen(await self.commit(submissions), sender) if submissions else []
+
+    async def commit(self, submissions: Sequence[Submission]) -> Sequence[Outcome]:
+        """As `store`, with outcomes for the server's own eyes."""
+        return await self.writer.submit(self._batch(submissions), weight=len(submissions))
+
+    def commit_from_thread(self, submissions: Sequence[Submission]) -> Sequence[Outcome]:
+        """As `commit`, for a thread without an event loop, which it holds until the commit."""
+        return self.writer.submit_from_thread(self._batch(submissions), weight=len(submissions)).result()
+
+    def as_seen(self, outcomes: Sequence[Outcome], sender: Sender) -> Sequence[Outcome]:
+        """The outcomes without what the sender may not read."""
         return outcomes if sender.reads_org else [_as_seen(outcome, sender) for outcome in outcomes]
 
     def close(self) -> None:
         """Commits all that was accepted, then closes the store."""
         self.writer.close()
         self._store.close()
+
+    def _batch(self, submissions: Sequence[Submission]) -> _Batch:
+        # The writer is the narrowest place: a large batch comes to it with most of its work done.
+        ready = self._store.make_ready(submissions) if len(submissions) >= _MADE_READY else None
+        return _Batch(submissions, ready)
 
     def _flush(self, batches: Sequence[_Batch]) -> Sequence[Sequence[Outcome]]:
         submissions = [submission for batch in batches for submission in batch.submissions]

@@ -11,6 +11,7 @@ from functools import lru_cache
 from tallybook.core.counters import Usage
 from tallybook.pricing.catalogue.names import ProviderNames
 from tallybook.pricing.cost import Plan, Rating, given, rate
+from tallybook.pricing.listing import Model, find_model, list_models
 from tallybook.pricing.offers import EMPTY_SHELF, Common, Offer, Shelf
 from tallybook.pricing.price import Mode, Price
 from tallybook.pricing.resolution import Resolution, resolve
@@ -21,7 +22,7 @@ class PriceBook:
     """Rates usages from memory. `load` lists the prices of an owner: an org, or None for those of every org.
 
     `load_names` lists the names of the catalogue. Keeps at most `owners_max` owners' prices and `timelines_max`
-    resolved names. Safe to use from many threads.
+    resolved names and `listings_max` orgs' lists of models. Safe to use from many threads.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class PriceBook:
         *,
         owners_max: int = 1_000,
         timelines_max: int = 20_000,
+        listings_max: int = 16,
     ) -> None:
         self._load = load
         self._load_names = load_names
@@ -38,9 +40,10 @@ class PriceBook:
         self._own: dict[str, Shelf] = {}
         self._common: Common | None = None
         self._loading = threading.Lock()
-        # Shelves are compared by identity: a timeline of a dropped shelf is never found again. It would keep that
-        # shelf in memory until it aged out, so dropping one forgets all timelines.
+        # Shelves are compared by identity: what was made of a dropped shelf is never found again. It would keep that
+        # shelf in memory until it aged out, so dropping one forgets all that was made.
         self._timeline = lru_cache(maxsize=timelines_max)(timeline_of)
+        self._models = lru_cache(maxsize=listings_max)(list_models)
 
     def rating(
         self,
@@ -64,8 +67,17 @@ class PriceBook:
 
     def resolve(self, org_id: str, *, provider: str | None, model: str, mode: Mode, at_us: int) -> Resolution:
         """How `rating` finds the price of an event that names these, with every candidate."""
-        own, common = self._own.get(org_id) or self._loaded(org_id), self._common or self._loaded_common()
+        own, common = self._shelves(org_id)
         return resolve(own, common, provider=provider, model=model, mode=mode, at_us=at_us)
+
+    def models(self, org_id: str, at_us: int) -> list[Model]:
+        """Every model with a price in force, by provider and id. The first call after a change takes some 0.3 s."""
+        listed = self._models(*self._shelves(org_id))
+        return [model for each in listed if (model := each.at(at_us)) is not None]
+
+    def model(self, org_id: str, name: str, at_us: int) -> Model | None:
+        """What usage with that model name and no provider is rated as; None where no price is in force."""
+        return find_model(*self._shelves(org_id), name).at(at_us)
 
     def drop(self, owner: str | None) -> None:
         """Forgets the prices of that owner. To be called after the commit that changed them."""
@@ -75,14 +87,21 @@ class PriceBook:
                 self._common = None
             else:
                 self._own.pop(owner, None)
-            self._timeline.cache_clear()
+            self._forget()
+
+    def _forget(self) -> None:
+        self._timeline.cache_clear()
+        self._models.cache_clear()
+
+    def _shelves(self, org_id: str) -> tuple[Shelf, Common]:
+        return self._own.get(org_id) or self._loaded(org_id), self._common or self._loaded_common()
 
     def _loaded(self, org_id: str) -> Shelf:
         with self._loading:
             shelf = self._own.get(org_id)
             if shelf is None:
                 if len(self._own) >= self._owners_max and self._own.pop(next(iter(self._own))) is not EMPTY_SHELF:
-                    self._timeline.cache_clear()
+                    self._forget()
                 offers = list(map(Offer, self._load(org_id)))
                 shelf = self._own[org_id] = Shelf(offers) if offers else EMPTY_SHELF
             return shelf

@@ -1,13 +1,13 @@
 """Which prices may be meant by the names an event carries, and how they rank among each other."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
 from tallybook.core.time_window import DAY_US
 from tallybook.pricing.catalogue.names import Named, Names, ProviderNames
 from tallybook.pricing.cost import Plan, TieredPlan, plan_of
-from tallybook.pricing.match import Closeness, closeness, name_test, provider_fits, split_provider
+from tallybook.pricing.match import Closeness, Match, closeness, name_test, provider_fits, split_provider
 from tallybook.pricing.price import Mode, Origin, Price
 
 
@@ -60,14 +60,27 @@ _ORIGIN_ORDER = {origin: order for order, origin in enumerate(Origin)}
 
 
 class Shelf:
-    """Prices that are found by trying each."""
+    """Prices that are found by the name they are for, or by trying each pattern."""
 
     def __init__(self, offers: Iterable[Offer]) -> None:
-        self._offers = list(offers)
-        self.providers = {offer.provider for offer in self._offers} - {None}
+        self._exact: dict[str, list[Offer]] = {}
+        self._patterns: list[Offer] = []
+        self.providers: set[str | None] = set()
+        for offer in offers:
+            is_exact = offer.price.match is Match.EQUALS
+            shelf = self._exact.setdefault(offer.price.model.lower(), []) if is_exact else self._patterns
+            shelf.append(offer)
+            self.providers.add(offer.provider)
+        self.providers.discard(None)
+
+    def exact(self, mode: Mode) -> Iterator[Price]:
+        """Prices that name one model, at any time."""
+        prices = (offer.price for offers in self._exact.values() for offer in offers)
+        return (price for price in prices if price.mode is mode)
 
     def fitting(self, provider: str | None, first_party: str | None, model: str, mode: Mode) -> list[Offer]:
-        offers = [offer for offer in self._offers if offer.fits(provider, model, mode)]
+        likely = (*self._exact.get(model, ()), *self._patterns)
+        offers = [offer for offer in likely if offer.fits(provider, model, mode)]
         if provider is None and len({offer.provider for offer in offers} - {None}) > 1:
             # The event does not say whose model it was, and prices of several providers fit: its maker's, or none.
             return [offer for offer in offers if offer.provider in (None, first_party)]

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from tallybook.core.clock import Clock
+from tallybook.core.counters import Usage
 from tallybook.core.errors import Fault, InvalidInput
 from tallybook.core.ids import object_id
 from tallybook.core.unit_of_work import Journal, JournalEntry, Record, Repeat, Transaction, Writes
@@ -11,7 +12,9 @@ from tallybook.pricing.book import PriceBook
 from tallybook.pricing.catalogue.changes import Change, changes
 from tallybook.pricing.catalogue.names import with_former
 from tallybook.pricing.catalogue.snapshot import Differences, PriceLists, Synced
+from tallybook.pricing.cost import context_tokens
 from tallybook.pricing.errors import AlreadySuperseded, PriceExists
+from tallybook.pricing.listing import Estimate, Model, rates_for
 from tallybook.pricing.price import Mode, NewPrice, Origin, Price, faults_of
 from tallybook.pricing.resolution import Resolution
 from tallybook.pricing.store import Position, PriceStore
@@ -110,6 +113,25 @@ class PricingService:
         return self._book.resolve(
             org_id, provider=provider, model=model, mode=mode, at_us=now_us if at_us is None else at_us
         )
+
+    def list_models(self, org_id: str) -> list[Model]:
+        """Every model that has a price now, by provider and id."""
+        return self._book.models(org_id, self._clock.now_us())
+
+    def find_model(self, org_id: str, name: str) -> Model | None:
+        """What usage with that model name and no provider is rated as now; None where it has no price."""
+        return self._book.model(org_id, name, self._clock.now_us())
+
+    def estimate(self, org_id: str, name: str, usage: Usage) -> Estimate | None:
+        """What a usage of that model would be rated as now; None where it has no price."""
+        now_us = self._clock.now_us()
+        model = self._book.model(org_id, name, now_us)
+        if model is None:
+            return None
+        rating = self._book.rating(
+            org_id, provider=None, model=name, service_tier=None, batch=False, at_us=now_us, usage=usage
+        )
+        return Estimate(model, rates_for(model.price.rates, context_tokens(usage)), rating)
 
     def list_prices(
         self,

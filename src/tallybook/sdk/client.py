@@ -16,9 +16,11 @@ import httpx
 
 from tallybook.sdk import exact_json
 from tallybook.sdk.ledger import Accounts, CreditMoves, Reservations, Transactions
+from tallybook.sdk.models import Models
 from tallybook.sdk.plans import Plans
 from tallybook.sdk.resource import Record, Resource, new_idempotency_key, segment, without_none
 from tallybook.sdk.transport import Transport
+from tallybook.sdk.usage_records import UsageRecords
 
 _PRICES_PAGE = 1_000
 _CHANGES_MAX = 10_000
@@ -74,6 +76,8 @@ class Client:
         self.transactions = Transactions(self._transport)
         self.reservations = Reservations(self._transport)
         self.plans = Plans(self._transport)
+        self.models = Models(self._transport)
+        self.usage_records = UsageRecords(self._transport)
 
     def ingest(self, events: Sequence[Mapping[str, Any]], *, idempotency_key: str | None = None) -> IngestResult:
         """Stores events once each; a conflict is reported in its result and does not stop the others.

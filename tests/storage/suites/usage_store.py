@@ -96,6 +96,10 @@ class UsageStoreSuite:
             "unpriced_requests": 3,
         }
 
+    def test_events_are_counted_whatever_they_stand_for(self, book: Book) -> None:
+        book.record(Fact(1, cost=10), Fact(2, cost=None, set={"requests": 3}), Fact(3, cost=0, set={"requests": 0}))
+        assert total(book, "events", "unpriced_events") == {"events": 3, "unpriced_events": 1}
+
     def test_all_measures_fit_in_one_query(self, book: Book) -> None:
         book.record(Fact(1, set={"units": 5}))
         assert total(book, *MEASURES)["units"] == 5
@@ -310,6 +314,20 @@ class UsageStoreSuite:
         for fact in facts[5:]:
             book.void(fact)
         assert listed(book, limit=3) == ["event-4", "event-3", "event-2"]
+
+    @pytest.mark.parametrize("voided", [(), (9, 8, 5, 0)])
+    def test_an_offset_passes_over_the_newest_in_force(self, book: Book, voided: tuple[int, ...]) -> None:
+        facts = [Fact(n, occurred_at=JAN_1 + n // 3) for n in range(10)]
+        book.record(*facts)
+        for number in voided:
+            book.void(facts[number])
+        whole = listed(book)
+        assert len(whole) == 10 - len(voided)
+        for offset in range(12):
+            assert listed(book, limit=2, offset=offset) == whole[offset : offset + 2]
+        query = EventQuery(ADMIN, limit=2, offset=3)
+        following = asking(book).list_events(query).next_page
+        assert listed(book, limit=2, offset=3, page=following) == whole[5:7]
 
     def test_events_are_found_by_id_source_and_request(self, book: Book) -> None:
         book.record(

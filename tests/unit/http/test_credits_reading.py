@@ -32,7 +32,9 @@ def test_every_field_that_may_be_refused_says_what_it_must_be(form: type[Struct]
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (b"{}", "amount: is required"),
+        (b'{"estimate": {}}', "estimate.modelId: is required"),
+        (b'{"estimate": 5}', "estimate: must be an object"),
+        (b'{"estimate": {"modelId": "m", "inputTokens": -1}}', "estimate.inputTokens: must be a whole number from 0"),
         (b'{"amount": 1, "expiresInSeconds": 0}', "expiresInSeconds: must be a whole number from 1 to 86400"),
         (b'{"amount": 1, "expiresInSeconds": ' + b"9" * 5_000 + b"}", "expiresInSeconds: must be a whole number"),
         (b'{"amount": 1, "model": 5}', "model: must be a string of at most 255 characters"),

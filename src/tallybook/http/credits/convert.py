@@ -3,12 +3,13 @@
 import re
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw
 
 from tallybook.core.errors import invalid
 from tallybook.core.time_window import DAY_US, BadInstant, instant_text, parse_instant
 from tallybook.http.credits.amounts import from_wire_amount, to_wire_amount
 from tallybook.http.credits.reading import from_wire_metadata
+from tallybook.http.credits.usage_told import RecordWanted
 from tallybook.http.credits.wire import (
     LIMIT_DEFAULT,
     LIMIT_MAX,
@@ -41,6 +42,7 @@ from tallybook.ledger.model import (
     Transaction,
     Type,
 )
+from tallybook.orgs.model import OrgSettings
 
 
 class _Named(msgspec.Struct):
@@ -52,7 +54,7 @@ _NO_METADATA = Raw(b"{}")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
-def to_address(wanted: Addressed) -> Address:
+def to_address(wanted: Addressed | RecordWanted) -> Address:
     return Address(wanted.account_id, _external_id(wanted))
 
 
@@ -67,13 +69,13 @@ def to_posting(wanted: DeductWanted, kind: Type) -> Posting:
     return Posting(kind, from_wire_amount(wanted.amount, "amount"), wanted.description, metadata)
 
 
-def to_hold(wanted: ReservationWanted, seconds: int) -> Hold:
-    """`seconds` holds unless the caller says how long. The operation names the debit that may follow."""
+def to_hold(wanted: ReservationWanted, amount_micro: int, settings: OrgSettings) -> Hold:
+    """For as long as the org has set unless the caller says how long. The operation names the debit that may follow."""
     named = {"operation": wanted.operation, "model": wanted.model}
     over = {name: text for name, text in named.items() if text is not None}
     metadata = from_wire_metadata(wanted.metadata, over=over)
     operation = wanted.operation or _operation_in(metadata)
-    return Hold(from_wire_amount(wanted.amount, "amount"), wanted.expires_in_seconds or seconds, operation, metadata)
+    return Hold(amount_micro, wanted.expires_in_seconds or settings.reservation_seconds, operation, metadata)
 
 
 def to_slice(asked: Paged | PagedOfAccount) -> Slice:
@@ -152,7 +154,7 @@ def reservation_shown(reservation: Reservation) -> ReservationShown:
     )
 
 
-def confirmed(answer: Confirmation) -> Confirmed:
+def confirmed(answer: Confirmation, usage_uid: str | None = None) -> Confirmed:
     reservation, balances = answer.reservation, answer.balances
     return Confirmed(
         reservation_id=reservation.id,
@@ -163,6 +165,7 @@ def confirmed(answer: Confirmation) -> Confirmed:
         actual_amount=_amount_or_null(reservation.actual_micro),
         released_amount=to_wire_amount(answer.released_micro),
         late=reservation.late,
+        usage_id=UNSET if usage_uid is None else f"usage_{usage_uid}",
         balance=to_wire_amount(balances.balance_micro),
         reserved=to_wire_amount(balances.reserved_micro),
         available=to_wire_amount(balances.available_micro),
@@ -188,7 +191,7 @@ def pagination(page: Slice, shown: int, total: int) -> Pagination:
     return Pagination(page.limit, page.offset, total, page.offset + shown < total)
 
 
-def _external_id(wanted: Addressed | AccountWanted) -> str | None:
+def _external_id(wanted: Addressed | AccountWanted | RecordWanted) -> str | None:
     spelled, otherwise = wanted.external_id, wanted.external_id_too
     if spelled is not None and otherwise not in (None, spelled):
         raise invalid("externalId", msg="external_id says something else")

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from tallybook.analytics.errors import AnswerTooLarge
 from tallybook.core.errors import (
     Forbidden,
     Insufficient,
@@ -22,6 +23,7 @@ from tallybook.core.errors import (
 from tallybook.http.credits.amounts import to_wire_amount
 from tallybook.http.dialect import Dialect, InternalError, MethodNotAllowed, Rendered
 from tallybook.ledger.errors import TooManyResults
+from tallybook.settlement.errors import OutboxFull, UnknownModel, UnpricedUsage
 
 RESOURCES = ("/v1/accounts", "/v1/plans", "/v1/transactions", "/v1/reservations", "/v1/models")
 PREFIXES = tuple(f"{resource}/" for resource in RESOURCES)
@@ -29,8 +31,11 @@ PATHS = (*RESOURCES, "/v1/usage", "/v1/usage/record")
 
 ANSWERS: Mapping[type[TallybookError], tuple[int, str | None]] = {
     InvalidInput: (400, "invalid_request"),
+    UnknownModel: (400, None),
+    UnpricedUsage: (400, None),
     MalformedInput: (400, "invalid_request"),
     TooManyResults: (400, None),
+    AnswerTooLarge: (400, "too_many_results"),
     Unauthenticated: (401, "unauthorized"),
     Insufficient: (402, None),
     Forbidden: (403, "forbidden"),
@@ -40,6 +45,7 @@ ANSWERS: Mapping[type[TallybookError], tuple[int, str | None]] = {
     TooLarge: (413, "payload_too_large"),
     Overloaded: (429, "rate_limited"),
     InternalError: (500, "internal_error"),
+    OutboxFull: (503, "outbox_full"),
     StorageFull: (503, "storage_full"),
     Unavailable: (503, None),
 }

@@ -1,7 +1,7 @@
 """Reads requests of the credits dialect into the forms of `wire.py`, and says which field is at fault."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar, get_args
 from urllib.parse import parse_qsl
 
@@ -62,19 +62,33 @@ _ENCODE = msgspec.json.Encoder().encode
 _DECODE_FIELDS = msgspec.json.Decoder(dict[str, Raw]).decode
 _CHECK = msgspec.json.Decoder(float_hook=len).decode
 _MISSING = re.compile(r"missing required field `([^`]+)`")
-_PLACE = re.compile(r" - at `\$\.([^`.\[]+)")
+_PLACE = re.compile(r" - at `\$((?:\.[^`.\[]+)+)")
 
 
 def _fault(kind: type[Struct], error: msgspec.ValidationError) -> InvalidInput | MalformedInput:
     """The decoder's complaint in a caller's words."""
+    found = _PLACE.search(str(error))
+    place = [] if found is None else found[1].split(".")[1:]
     missing = _MISSING.search(str(error))
     if missing is not None:
-        return invalid(missing[1], msg="is required")
-    place = _PLACE.search(str(error))
-    if place is None:
+        return invalid(*place, missing[1], msg="is required")
+    if not place:
         return MalformedInput("the body must be a JSON object")
-    (description,) = (_described(known.type) for known in msgspec.structs.fields(kind) if known.encode_name == place[1])
-    return invalid(place[1], msg=f"must be {description}")
+    return invalid(*place, msg=f"must be {_described(_type_at(kind, place))}")
+
+
+def _type_at(kind: Any, place: Sequence[str]) -> Any:
+    for name in place:
+        (form,) = (part for part in _parts(kind) if isinstance(part, type) and issubclass(part, Struct))
+        (kind,) = (field.type for field in msgspec.structs.fields(form) if field.encode_name == name)
+    return kind
+
+
+def _parts(hint: Any) -> Iterator[Any]:
+    """The type and all that it is made of."""
+    yield hint
+    for part in get_args(hint):
+        yield from _parts(part)
 
 
 def _described(hint: Any) -> str:

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from msgspec import Raw
+
 from tallybook.core.errors import invalid
 from tallybook.http.credits.amounts import from_wire_amount
 from tallybook.http.credits.convert import (
@@ -17,6 +19,8 @@ from tallybook.http.credits.convert import (
 )
 from tallybook.http.credits.operations import Answer, Call, Operation
 from tallybook.http.credits.streams import listed
+from tallybook.http.credits.usage_record import sender_of
+from tallybook.http.credits.usage_told import is_told, to_estimate, to_told
 from tallybook.http.credits.wire import (
     Cancelled,
     CancelWanted,
@@ -31,13 +35,18 @@ from tallybook.http.credits.wire import (
 from tallybook.ledger.model import Terms
 from tallybook.ledger.service import LedgerService
 from tallybook.orgs.model import LateConfirm, OrgSettings, Overrun
+from tallybook.settlement.model import Tariff
+from tallybook.settlement.service import SettlementService
 
 
 class Reservations:
     """`settings_of` gives the settings in force of an org; it is asked with every call."""
 
-    def __init__(self, ledger: LedgerService, settings_of: Callable[[str], OrgSettings]) -> None:
+    def __init__(
+        self, ledger: LedgerService, settlement: SettlementService, settings_of: Callable[[str], OrgSettings]
+    ) -> None:
         self._ledger = ledger
+        self._settlement = settlement
         self._settings_of = settings_of
         self.operations: list[Operation[Any]] = [
             Operation(
@@ -63,8 +72,15 @@ class Reservations:
         ]  # fmt: skip
 
     async def _create(self, call: Call[ReservationWanted]) -> ReservationMade:
-        hold = to_hold(call.wanted, self._settings_of(call.org_id).reservation_seconds)
-        made = await self._ledger.reserve(call.org_id, to_address(call.wanted), hold, call.repeat)
+        wanted, settings, address = call.wanted, self._settings_of(call.org_id), to_address(call.wanted)
+        if wanted.estimate is None:
+            hold = to_hold(wanted, from_wire_amount(_said(wanted.amount, "amount"), "amount"), settings)
+            made = await self._ledger.reserve(call.org_id, address, hold, call.repeat)
+        else:
+            _check_alone(wanted.amount, "amount", "estimate")
+            estimate, tariff = to_estimate(wanted.estimate), _tariff(settings)
+            hold = to_hold(wanted, 0, settings)
+            made = await self._settlement.reserve(call.org_id, address, hold, estimate, tariff, call.repeat)
         return ReservationMade(reservation_shown(made))
 
     async def _list(self, call: Call[ReservationsAsked]) -> Answer:
@@ -84,10 +100,15 @@ class Reservations:
 
     async def _confirm(self, call: Call[ConfirmWanted]) -> Confirmed:
         wanted, settings = call.wanted, self._settings_of(call.org_id)
-        actual_micro = from_wire_amount(wanted.actual_amount, "actualAmount", zero=True)
         terms = Terms(settings.late_confirm is LateConfirm.CHARGE, settings.overrun is Overrun.AVAILABLE)
-        made = await self._ledger.confirm(call.org_id, wanted.reservation_id, actual_micro, terms, call.repeat)
-        return confirmed(made)
+        if wanted.usage is None:
+            actual_micro = from_wire_amount(_said(wanted.actual_amount, "actualAmount"), "actualAmount", zero=True)
+            made = await self._ledger.confirm(call.org_id, wanted.reservation_id, actual_micro, terms, call.repeat)
+            return confirmed(made)
+        _check_alone(wanted.actual_amount, "actualAmount", "usage")
+        told, tariff, sender = to_told(wanted.usage, ("usage",)), _tariff(settings), sender_of(call.caller)
+        settled = await self._settlement.confirm(wanted.reservation_id, told, terms, tariff, sender, call.repeat)
+        return confirmed(settled.confirmation, usage_uid=settled.uid)
 
     async def _cancel(self, call: Call[CancelWanted]) -> Cancelled:
         spelled, otherwise = call.wanted.reservation_id, call.wanted.id
@@ -102,3 +123,18 @@ class Reservations:
         wanted = call.wanted
         made = await self._ledger.extend(call.org_id, wanted.reservation_id, wanted.expires_in_seconds, call.repeat)
         return ReservationMade(reservation_shown(made))
+
+
+def _said(amount: Raw, name: str) -> Raw:
+    if not is_told(amount):
+        raise invalid(name, msg="is required")
+    return amount
+
+
+def _check_alone(amount: Raw, name: str, other: str) -> None:
+    if is_told(amount):
+        raise invalid(name, msg=f"cannot be sent with {other}, from which it follows")
+
+
+def _tariff(settings: OrgSettings) -> Tariff:
+    return Tariff(settings.credits_per_usd, settings.markup_percent)

@@ -34,6 +34,11 @@ Seconds = Annotated[int, Meta(ge=1, le=HOLD_SECONDS_MAX, description=f"a whole n
 Limit = Annotated[int, Meta(ge=1, description=f"a whole number from 1; above {LIMIT_MAX} is taken for {LIMIT_MAX}")]
 Offset = Annotated[int, Meta(ge=0, le=COUNTER_MAX, description=f"a whole number from 0 to {COUNTER_MAX}")]
 Flag = Annotated[bool, Meta(description="true or false")]
+Count = Annotated[int, Meta(ge=0, le=COUNTER_MAX, description=f"a whole number from 0 to {COUNTER_MAX}")]
+TypeOfUsage = Annotated[
+    Literal["text", "embedding", "audio_stt", "audio_tts"],
+    Meta(description="text, embedding, audio_stt or audio_tts"),
+]
 Number = Annotated[Raw, Meta(extra_json_schema={"type": "number"})]
 Object = Annotated[Raw, Meta(extra_json_schema={"type": "object"})]
 NumberOrNull = Annotated[Raw, Meta(extra_json_schema={"type": ["number", "null"]})]
@@ -69,8 +74,36 @@ class TransactionWanted(DeductWanted, rename="camel", kw_only=True):
     type: Annotated[Literal["credit", "debit"], Meta(description="credit or debit")]
 
 
+class EstimateWanted(Struct, rename="camel"):
+    """The most that a call may use."""
+
+    model_id: Id
+    usage_type: TypeOfUsage | None = None
+    input_tokens: Count | None = None
+    max_output_tokens: Count | None = None
+    cached_tokens: Count | None = None
+    audio_duration_seconds: NumberOrNull = field(default_factory=Raw)
+
+
+class UsageWanted(Struct, rename="camel", kw_only=True):
+    """What a call used."""
+
+    model_id: Id
+    usage_type: TypeOfUsage
+    input_tokens: Count | None = None
+    output_tokens: Count | None = None
+    cached_tokens: Count | None = None
+    audio_duration_seconds: NumberOrNull = field(default_factory=Raw)
+    description: LongText | None = None
+    request_id: Id | None = None
+    metadata: ObjectOrNull = field(default_factory=Raw)
+
+
 class ReservationWanted(Addressed, rename="camel", kw_only=True):
-    amount: Number
+    """`amount` or `estimate`."""
+
+    amount: NumberOrNull = field(default_factory=Raw)
+    estimate: Annotated[EstimateWanted, Meta(description="an object")] | None = None
     operation: Text | None = None
     model: Text | None = None
     metadata: ObjectOrNull = field(default_factory=Raw)
@@ -78,8 +111,11 @@ class ReservationWanted(Addressed, rename="camel", kw_only=True):
 
 
 class ConfirmWanted(Struct, rename="camel"):
+    """`actualAmount` or `usage`."""
+
     reservation_id: Id
-    actual_amount: Number
+    actual_amount: NumberOrNull = field(default_factory=Raw)
+    usage: Annotated[UsageWanted, Meta(description="an object")] | None = None
 
 
 class CancelWanted(Struct, rename="camel"):
@@ -148,6 +184,25 @@ class BalanceShown(Struct, rename="camel"):
     available: Number
 
 
+class UsageRecordShown(Struct, rename="camel"):
+    """Null where an event says nothing, or nothing that a usage record can."""
+
+    id: str
+    context: str | None
+    account_id: str | None
+    external_id: str | None
+    transaction_id: str | None
+    model_id: str | None
+    usage_type: str | None
+    input_tokens: int | None
+    output_tokens: int | None
+    cached_tokens: int | None
+    audio_duration_seconds: NumberOrNull
+    description: str | None
+    estimated_cost_usd: NumberOrNull
+    created_at: Instant
+
+
 class TransactionShown(Struct, rename="camel", omit_defaults=True):
     id: str
     account_id: str
@@ -160,6 +215,8 @@ class TransactionShown(Struct, rename="camel", omit_defaults=True):
     created_at: Instant
     reservation_id: str | None
     reservation: ReservationShown | UnsetType | None = UNSET
+    usage_records: list[UsageRecordShown] | UnsetType = UNSET
+    usage: list[UsageRecordShown] | UnsetType = UNSET
 
 
 class Pagination(Struct, rename="camel"):
@@ -231,6 +288,7 @@ class Confirmed(Struct, rename="camel"):
     reserved: Number
     available: Number
     status: str = "confirmed"
+    usage_id: str | UnsetType = UNSET
     success: bool = True
 
 

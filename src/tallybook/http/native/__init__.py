@@ -10,6 +10,7 @@ from tallybook.http.native.errors import DIALECT
 from tallybook.ledger.service import LedgerService
 from tallybook.orgs.service import OrgService
 from tallybook.pricing.service import PricingService
+from tallybook.settlement.verify import UsageAudit
 
 __all__ = ["DIALECT", "routers"]
 
@@ -20,6 +21,7 @@ def routers(
     pricing: PricingService,
     usage_service: UsageService,
     ledger: LedgerService,
+    audit: UsageAudit,
     cursors: Cursors,
 ) -> list[APIRouter]:
     return [
@@ -28,5 +30,5 @@ def routers(
         keys.router(auth, cursors),
         orgs.router(org_service, cursors),
         prices.router(pricing, cursors),
-        verify.router(ledger, org_service),
+        verify.router(ledger, audit, org_service),
     ]

@@ -66,6 +66,7 @@ class Filters(BaseModel):
     session_kind: Texts = []
     session_id: Texts = []
     endpoint: Texts = []
+    transaction_id: Texts = []
     org_id: Texts = []
 
     org_ids: Texts = Field([], description="Look into these organizations instead; cluster admins only.")

@@ -19,6 +19,7 @@ from tallybook.http.native.event_wire import NDJSON, WireEvent, read_events
 from tallybook.metering.errors import EventConflict
 from tallybook.metering.event import Outcome, Sender, Status, Submission
 from tallybook.metering.service import MeteringService
+from tallybook.settlement.linking import Linking
 
 PATH = "/v1/events"
 
@@ -107,9 +108,12 @@ DOCUMENT = _document()
 class IngestEndpoint:
     """Reads, checks and stores a batch; answers after the commit."""
 
-    def __init__(self, gate: Gate, metering: MeteringService, metrics: Metrics, *, body_bytes_max: int) -> None:
+    def __init__(
+        self, gate: Gate, metering: MeteringService, linking: Linking, metrics: Metrics, *, body_bytes_max: int
+    ) -> None:
         self._gate = gate
         self._metering = metering
+        self._linking = linking
         self._metrics = metrics
         self._body_bytes_max = body_bytes_max
 
@@ -133,7 +137,7 @@ class IngestEndpoint:
             submissions, sender, bare = self._prepare(*work)
         else:
             submissions, sender, bare = await asyncio.to_thread(self._prepare, *work)
-        outcomes = await self._metering.store(submissions, sender)
+        outcomes = await self._linking.store(submissions, sender)
         if bare and outcomes[0].status is Status.CONFLICT:
             self._metrics.events(conflicts=1)
             raise EventConflict(submissions[0].event_id, outcomes[0])
@@ -149,7 +153,7 @@ class IngestEndpoint:
 
     def _prepare(
         self, body: bytes, content_type: str, strict: bool, caller: Caller, idempotency_key: str | None
-    ) -> tuple[list[Submission], Sender, bool]:
+    ) -> tuple[Sequence[Submission], Sender, bool]:
         reading = read_events(body, content_type, strict=strict)
         sender = sender_of(caller)
         submissions = self._metering.prepare(
@@ -159,7 +163,7 @@ class IngestEndpoint:
             faults=reading.faults,
             texts_checked=reading.texts_checked,
         )
-        return submissions, sender, reading.bare
+        return self._linking.admit(submissions), sender, reading.bare
 
     def _receipt(self, submissions: Sequence[Submission], outcomes: Sequence[Outcome]) -> Receipt:
         results = [

@@ -1,4 +1,4 @@
-"""`GET /v1/verify`: do the balances and reservations follow from the facts?"""
+"""`GET /v1/verify`: do balances and reservations follow from the facts, and does usage agree?"""
 
 from typing import Annotated, Literal
 
@@ -9,6 +9,7 @@ from tallybook.http.access import CallerOf
 from tallybook.http.reach import reach_of
 from tallybook.ledger.service import LedgerService
 from tallybook.orgs.service import OrgService
+from tallybook.settlement.verify import UsageAudit
 
 _ORGS_OF_A_PAGE = 1_000
 
@@ -34,19 +35,23 @@ class Verification(BaseModel):
     accounts: int
     transactions: int
     reservations: int
+    usage_records: int = Field(description="Usage that explains a transaction.")
     difference: DifferenceShown | None = Field(description="The first one; null if the books agree.")
 
 
-def router(ledger: LedgerService, orgs: OrgService) -> APIRouter:
+def router(ledger: LedgerService, audit: UsageAudit, orgs: OrgService) -> APIRouter:
     routes = APIRouter(tags=["ledger"])
 
     @routes.get("/v1/verify")
     def verify_ledger(asked: Annotated[VerifyQuery, Query()], caller: CallerOf) -> Verification:
-        """Rebuilds balances and reservations from transactions and reservation facts, up to the first difference."""
+        """Rebuilds balances and reservations from transactions and reservation facts, up to the first difference.
+
+        Usage is held against the transactions that it explains.
+        """
         org_ids = reach_of(caller, all_orgs=asked.all_orgs).org_ids
-        total = Verification(orgs=0, accounts=0, transactions=0, reservations=0, difference=None)
+        total = Verification(orgs=0, accounts=0, transactions=0, reservations=0, usage_records=0, difference=None)
         for org_id in _all_org_ids(orgs) if org_ids is None else org_ids:
-            _add(total, org_id, ledger)
+            _add(total, org_id, ledger, audit)
             if total.difference is not None:
                 break
         return total
@@ -54,14 +59,19 @@ def router(ledger: LedgerService, orgs: OrgService) -> APIRouter:
     return routes
 
 
-def _add(total: Verification, org_id: str, ledger: LedgerService) -> None:
+def _add(total: Verification, org_id: str, ledger: LedgerService, audit: UsageAudit) -> None:
     verified = ledger.verify(org_id)
     total.orgs += 1
     total.accounts += verified.accounts
     total.transactions += verified.transactions
     total.reservations += verified.reservations
-    if verified.difference is not None:
-        total.difference = DifferenceShown(org_id=org_id, **vars(verified.difference))
+    difference = verified.difference
+    if difference is None:
+        usage = audit.verify(org_id)
+        total.usage_records += usage.usage_records
+        difference = usage.difference
+    if difference is not None:
+        total.difference = DifferenceShown(org_id=org_id, **vars(difference))
 
 
 def _all_org_ids(orgs: OrgService) -> list[str]:

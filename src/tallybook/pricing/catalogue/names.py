@@ -6,7 +6,7 @@ resells.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Literal, NamedTuple
@@ -63,6 +63,8 @@ class Names:
 
     def __init__(self, providers: Sequence[ProviderNames]) -> None:
         self._providers = {provider.id: _Provider(provider) for provider in providers}
+        self.models = {(provider.id, model.id): model for provider in providers for model in provider.models}
+        """By the ids of provider and model."""
 
     @property
     def provider_ids(self) -> frozenset[str]:
@@ -117,6 +119,14 @@ def with_former(newer: Sequence[ProviderNames], former: Sequence[ProviderNames])
 def _with_former_models(newer: ProviderNames, former: ProviderNames) -> ProviderNames:
     ids = {model.id for model in newer.models}
     return replace(newer, models=(*newer.models, *(model for model in former.models if model.id not in ids)))
+
+
+def texts_of(rule: Rule) -> Iterator[str]:
+    """The plain texts of a rule, some of which may themselves be names it fits."""
+    if rule.text and rule.kind != "regex":
+        yield rule.text
+    for part in rule.rules:
+        yield from texts_of(part)
 
 
 def fitting_part(rule: Rule, name: str) -> Rule:

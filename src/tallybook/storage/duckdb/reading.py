@@ -84,7 +84,7 @@ def _newest_events(reader: duckdb.DuckDBPyConnection, plan: ListPlan) -> Sequenc
 def _newest(reader: duckdb.DuckDBPyConnection, plan: ListPlan, uids: Sequence[UUID] | None) -> list[tuple[Any, ...]]:
     """(occurred_at, uid) of the page and one more."""
     corrected = _has_corrections(reader, plan.span)
-    if corrected:
+    if corrected and not plan.offset:
         # The anti-join is dear over the whole span. Twice as many rows, in force or not, are found without
         # it, and the time down to the last of them holds the page unless most of them are out of force.
         raw = _rows(reader, usage_sql.newest(replace(plan, limit=2 * plan.limit), uids, corrected=False))

@@ -13,6 +13,8 @@ _MEASURED = {
     "requests": f"sum({_REQUESTS})",
     "cost_usd": "coalesce(sum(cost), 0)",
     "known_cost_usd": "sum(known_cost)",
+    "events": "count(*)",
+    "unpriced_events": "count(*) FILTER (WHERE cost IS NULL)",
     "unpriced_requests": f"coalesce(sum({_REQUESTS}) FILTER (WHERE cost IS NULL), 0)",
 }
 
@@ -92,12 +94,12 @@ def aggregate(plan: AggregatePlan, *, corrected: bool) -> Sql:
 
 
 def newest(plan: ListPlan, uids: Sequence[UUID] | None, *, corrected: bool) -> Sql:
-    """Rows of (occurred_at, uid), newest first, one more than the limit. `uids`: among these only."""
+    """Rows of (occurred_at, uid), newest first from the offset on, one more than the limit. `uids`: of these only."""
     return (
         Sql("SELECT occurred_at, uid")
         + in_force(plan.span, corrected=corrected)
         + _and(_list_conditions(plan, uids))
-        + Sql("ORDER BY occurred_at DESC, uid DESC LIMIT ?", (plan.limit + 1,))
+        + Sql("ORDER BY occurred_at DESC, uid DESC LIMIT ? OFFSET ?", (plan.limit + 1, plan.offset))
     )
 
 

@@ -5,7 +5,10 @@ index of the pending ones, which is small.
 """
 
 import sqlite3
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
+
+import msgspec
 
 from tallybook.core.failpoints import Failpoint
 from tallybook.core.unit_of_work import Transaction as Tx
@@ -56,6 +59,12 @@ class SqliteLedgerStore:
         values = (now_us, now_us, reservation_id, org_id)
         row = self._connection(transaction).execute(rows.FOUND, values).fetchone()
         return None if row is None else rows.to_found(row, now_us)
+
+    def find_accounts_of(
+        self, org_id: str, transaction_ids: Collection[str], transaction: Tx | None = None
+    ) -> Mapping[str, str]:
+        wanted = msgspec.json.encode(list(transaction_ids)).decode()
+        return dict(self._connection(transaction).execute(rows.ACCOUNTS_OF, (wanted, org_id)))
 
     def add_account(self, transaction: Tx, org_id: str, account: Account) -> None:
         writer = connection_of(transaction)

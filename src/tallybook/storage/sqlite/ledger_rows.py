@@ -67,6 +67,15 @@ TRANSACTIONS = f"""
     LEFT JOIN reservations AS r ON r.seq = t.reservation
 """
 
+ACCOUNTS_OF = """
+    SELECT t.id, a.id
+    FROM json_each(?) AS wanted
+    JOIN transactions AS t ON t.id = wanted.value
+    JOIN accounts AS a ON a.seq = t.account
+    WHERE t.org_id = ?
+"""
+"""Takes the transactions' ids as a JSON list, then the org."""
+
 LIVES = f"""
     SELECT {_RESERVATION.format(status="r.status")},
            (SELECT json_group_array(json_array(kind, at, expires_before, expires_after))

@@ -1,0 +1,124 @@
+"""Delivers what the ledger's commits promised to the event store: in order, many at a time, before anybody reads it.
+
+A crash between the two repeats a delivery; the event store keeps each event once.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from tallybook.core.errors import Overloaded
+from tallybook.core.failpoints import Failpoint, Reach
+from tallybook.metering.event import Outcome, Status, Submission
+from tallybook.settlement.store import Outbox
+
+_PAUSE_SECONDS = 1.0
+"""For which usage may gather when nobody asks for it: to deliver much at once is cheap. Also between two attempts."""
+_ROWS = 4_000
+"""Usages delivered at a time."""
+
+log = structlog.get_logger("tallybook.drain")
+
+
+class Drain:
+    """One thread delivers, and all who wait share it. `catch_up` links what has to be linked after each delivery."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        deliver: Callable[[Sequence[Submission]], Sequence[Outcome]],
+        catch_up: Callable[[], None],
+        reach: Reach,
+    ) -> None:
+        self._outbox = outbox
+        self._deliver = deliver
+        self._catch_up = catch_up
+        self._reach = reach
+        self._changed = threading.Condition()
+        self._nudged = True
+        self._wanted = self._delivered = self._failures = 0
+        self._failure: Exception | None = None
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="drain", daemon=True)
+        self.is_caught_up = False
+        """Whether all that was promised before the start is delivered and linked."""
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def nudge(self) -> None:
+        """Says that a commit may have promised something. Cheap; from any thread."""
+        if not self._nudged or self._is_worth_it():
+            with self._changed:
+                self._nudged = True
+                self._changed.notify_all()
+
+    def before_read(self) -> None:
+        """Holds the calling thread until all that was promised when it came is delivered.
+
+        Raises what keeps it from being delivered, which is always worth a repeat.
+        """
+        newest = self._outbox.newest_waiting()
+        if newest is None or newest <= self._delivered:
+            return
+        with self._changed:
+            failures = self._failures
+            self._wanted = max(self._wanted, newest)
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._delivered >= newest or self._failures > failures or self._closing)
+            if self._delivered < newest:
+                raise self._failure if isinstance(self._failure, Overloaded) else Overloaded("usage is not delivered")
+
+    def close(self) -> None:
+        """Delivers what it can, and stops."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._closing:
+            self._try()
+            self._await_more()
+        self._try()
+
+    def _try(self) -> None:
+        try:
+            self._deliver_all()
+            self._catch_up()
+            self.is_caught_up = True
+        except Exception as error:
+            self._give_up(error)
+
+    def _await_more(self) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._nudged or self._is_asked() or self._closing)
+            self._changed.wait_for(lambda: self._is_asked() or self._closing or self._is_worth_it(), _PAUSE_SECONDS)
+            self._nudged = False
+
+    def _is_asked(self) -> bool:
+        return self._wanted > self._delivered
+
+    def _is_worth_it(self) -> bool:
+        """Whether so much waits that more would hardly make it cheaper."""
+        return self._outbox.outbox_length() >= _ROWS
+
+    def _deliver_all(self) -> None:
+        while waiting := self._outbox.oldest_waiting(_ROWS):
+            self._reach(Failpoint.DELIVERY_BEGUN)
+            outcomes = self._deliver(waiting.submissions)
+            self._reach(Failpoint.DELIVERED)
+            if any(outcome.status is Status.CONFLICT for outcome in outcomes):
+                log.error("usage met another event of its name", newest=waiting.newest)
+            with self._changed:
+                self._delivered = waiting.newest
+                self._changed.notify_all()
+            self._outbox.remove_delivered(waiting)
+
+    def _give_up(self, error: Exception) -> None:
+        """For now: whoever waits is told, and after a pause it is tried again."""
+        log.warning("usage not delivered", reason=str(error), exc_info=not isinstance(error, Overloaded))
+        with self._changed:
+            self._failure, self._failures, self._nudged, self._wanted = error, self._failures + 1, True, 0
+            self._changed.notify_all()

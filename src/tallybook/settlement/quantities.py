@@ -1,0 +1,79 @@
+"""What each type of usage counts, and what of it is charged."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from tallybook.core.errors import Fault, InvalidInput
+from tallybook.settlement.model import Told, UsageType
+
+KINDS = {
+    UsageType.TEXT: "completion",
+    UsageType.EMBEDDING: "embedding",
+    UsageType.AUDIO_STT: "audio_transcription",
+    UsageType.AUDIO_TTS: "audio_speech",
+}
+"""The kind of event that a type is kept as."""
+
+_TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens")
+_CHARGED = {
+    UsageType.TEXT: _TOKENS,
+    UsageType.EMBEDDING: _TOKENS,
+    UsageType.AUDIO_STT: ("audio_seconds",),
+    UsageType.AUDIO_TTS: ("audio_seconds",),
+}
+
+
+_OF_TOKENS = (UsageType.TEXT, UsageType.EMBEDDING)
+
+
+class Quantities(NamedTuple):
+    """As told; None where nothing is. `audio_seconds_micro`: millionths of a second."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    audio_seconds_micro: int | None = None
+
+
+def told_of(
+    kind: UsageType,
+    quantities: Quantities,
+    *,
+    model: str,
+    description: str | None = None,
+    request_id: str | None = None,
+    metadata: str | None = None,
+    place: tuple[str, ...] = (),
+    output_named: str = "outputTokens",
+) -> Told:
+    """What of a usage is kept and what is charged: quantities of the other family are kept only.
+
+    Cached tokens are 0 by default. Raises `InvalidInput`, with the faults at `place` of the request, where one that the
+    type counts is missing, or where more is cached than was put in.
+    """
+    faults = list(_faults_of(kind, quantities, output_named))
+    if faults:
+        raise InvalidInput([Fault((*place, name), why) for name, why in faults])
+    if kind in _OF_TOKENS and quantities.cached_tokens is None:
+        quantities = quantities._replace(cached_tokens=0)
+    named = zip((*_TOKENS, "audio_seconds"), quantities, strict=True)
+    usage = {name: amount for name, amount in named if amount is not None}
+    priced = {name: usage[name] for name in _CHARGED[kind] if name in usage}
+    return Told(model, KINDS[kind], usage, priced, description, request_id, metadata)
+
+
+def _faults_of(kind: UsageType, told: Quantities, output_named: str) -> Iterator[tuple[str, str]]:
+    match kind:
+        case UsageType.TEXT:
+            needed = {"inputTokens": told.input_tokens, output_named: told.output_tokens}
+        case UsageType.EMBEDDING:
+            needed = {"inputTokens": told.input_tokens}
+        case UsageType.AUDIO_STT | UsageType.AUDIO_TTS:
+            needed = {"audioDurationSeconds": told.audio_seconds_micro}
+    for name, amount in needed.items():
+        if amount is None:
+            yield name, f"is required for {kind}"
+    if kind is UsageType.EMBEDDING and told.output_tokens:
+        yield output_named, "must be absent or 0 for an embedding"
+    if (told.cached_tokens or 0) > (told.input_tokens or 0):
+        yield "cachedTokens", "must not be more than inputTokens, which include them"

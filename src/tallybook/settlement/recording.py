@@ -1,0 +1,99 @@
+"""From a usage as told to an event ready for the event store, rated at its instant."""
+
+from typing import NamedTuple
+
+import msgspec
+
+from tallybook.core.clock import Clock
+from tallybook.core.ids import UidSource
+from tallybook.core.money import COST_PICO_MAX, COST_USD_MAX
+from tallybook.metering.event import Sender, Submission, UsageEvent
+from tallybook.metering.identity import content_hash, identity_of, request_key_of
+from tallybook.metering.service import Rater
+from tallybook.pricing.cost import Rating
+from tallybook.settlement.errors import UnpricedUsage
+from tallybook.settlement.model import Context, Told
+
+
+class Draft(NamedTuple):
+    """A usage that is rated and lacks only its place in the ledger. `content` is the hash of what was told."""
+
+    event: UsageEvent
+    content: bytes
+    uid: bytes
+    occurred_at_us: int
+    rating: Rating
+    sender: Sender
+
+    def placed(
+        self, *, event_id: str, context: Context, account_id: str | None = None, transaction_id: str | None = None
+    ) -> Submission:
+        """The finished event."""
+        org_id, event = self.sender.org_id, self.event
+        return Submission(
+            org_id=org_id,
+            event=msgspec.structs.replace(
+                event, context=context.value, account_id=account_id, transaction_id=transaction_id
+            ),
+            event_id=event_id,
+            identity=identity_of(org_id, event.source, event_id),
+            content=self.content,
+            request_key=request_key_of(org_id, event.request_id or event_id),
+            uid=self.uid,
+            occurred_at_us=self.occurred_at_us,
+            user_id=self.sender.user_id,
+            api_key_id=self.sender.key_id,
+            project_id=self.sender.project_id,
+            recorded_by=self.sender.key_id,
+            rating=self.rating,
+        )
+
+
+class Recording:
+    """Rates usages and makes events of them."""
+
+    def __init__(self, rater: Rater, clock: Clock) -> None:
+        self._rater = rater
+        self._clock = clock
+        self._uids = UidSource(clock)
+
+    def rating(self, org_id: str, told: Told, at_us: int) -> Rating:
+        return self._rater.rating(
+            org_id,
+            provider=None,
+            model=told.model,
+            service_tier=None,
+            batch=False,
+            at_us=at_us,
+            usage=told.priced,
+            given_pico=None,
+        )
+
+    def draft(self, told: Told, sender: Sender, source: str) -> Draft:
+        """The usage, occurring now and rated with the price of now."""
+        now_us = self._clock.now_us()
+        event = UsageEvent(
+            source=source,
+            kind=told.kind,
+            model=told.model,
+            usage=told.usage,
+            description=told.description,
+            request_id=told.request_id,
+            metadata=told.metadata,
+        )
+        (uid,) = self._uids.take(1)
+        return Draft(event, content_hash(event), uid, now_us, self.rating(sender.org_id, told, now_us), sender)
+
+
+def cost_of(rating: Rating, model: str, field: str = "modelId") -> int:
+    """Picodollars. Raises `UnpricedUsage` where there is no price, or none for some of what was used.
+
+    `field` is the one of the request that named the model.
+    """
+    if rating.price_id is None:
+        raise UnpricedUsage(field, f"there is no price for {model!r}")
+    if rating.cost_pico is None:
+        raise UnpricedUsage(field, f"the price of {model!r} has no rate for {', '.join(rating.unpriced_units)}")
+    if rating.cost_pico > COST_PICO_MAX:
+        raise UnpricedUsage(field, f"the usage costs more than {COST_USD_MAX} USD")
+    return rating.cost_pico

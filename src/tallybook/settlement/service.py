@@ -1,0 +1,220 @@
+"""The one way to usage that is billed: hold for an estimate, settle with a usage, record one beside the ledger."""
+
+from collections.abc import Callable, Collection
+from typing import TypeVar
+
+import msgspec
+
+from tallybook.core.clock import Clock
+from tallybook.core.errors import invalid
+from tallybook.core.ids import uid_text
+from tallybook.core.unit_of_work import Record, Repeat, Writes
+from tallybook.core.unit_of_work import Transaction as Tx
+from tallybook.ledger.errors import NotPending
+from tallybook.ledger.model import Address, Confirmation, Hold, Reservation, Status, Terms
+from tallybook.ledger.service import LedgerService
+from tallybook.ledger.store import Found
+from tallybook.metering.event import Sender, Submission
+from tallybook.metering.service import Rater
+from tallybook.settlement.charge import charge_of, hold_for
+from tallybook.settlement.errors import OutboxFull, UnknownModel, UnknownTransaction
+from tallybook.settlement.model import (
+    SOURCE_CONFIRMED,
+    SOURCE_RECORDED,
+    Context,
+    Link,
+    Recorded,
+    Settled,
+    Tariff,
+    Told,
+)
+from tallybook.settlement.recording import Draft, Recording, cost_of
+from tallybook.settlement.store import SettlementStore
+
+Answer = TypeVar("Answer", bound=msgspec.Struct)
+
+_VERSION = 1
+"""Of the outcomes kept for repeats."""
+
+
+class SettlementService:
+    """Every write answers after one commit of the ledger, which holds its effect, its usage and the link between them.
+
+    The usage reaches the event store later, and before any read of it: `put` is called when there is some to deliver.
+    What waits is at most `outbox_max`; beyond it new usage is refused with `OutboxFull`. `repeat` is as in the ledger.
+    Whatever is refused has moved and recorded nothing.
+    """
+
+    def __init__(
+        self,
+        store: SettlementStore,
+        ledger: LedgerService,
+        rater: Rater,
+        writes: Writes,
+        clock: Clock,
+        put: Callable[[], None],
+        *,
+        outbox_max: int,
+    ) -> None:
+        self._store = store
+        self._ledger = ledger
+        self._recording = Recording(rater, clock)
+        self._writes = writes
+        self._clock = clock
+        self._put = put
+        self._outbox_max = outbox_max
+
+    async def reserve(
+        self, org_id: str, address: Address, hold: Hold, estimate: Told, tariff: Tariff, repeat: Repeat | None = None
+    ) -> Reservation:
+        """Holds what the estimate would be charged now, rounded up, instead of the amount of `hold`.
+
+        Raises as `LedgerService.reserve`, and `UnpricedUsage`.
+        """
+        rating = self._recording.rating(org_id, estimate, self._clock.now_us())
+
+        def effect(tx: Tx) -> Record:
+            amount_micro = hold_for(cost_of(rating, estimate.model, "estimate.modelId"), tariff)
+            wanted = msgspec.structs.replace(hold, amount_micro=amount_micro)
+            return _record(self._ledger.reserve_within(tx, org_id, address, wanted))
+
+        return _answer(await self._writes.once(repeat, effect), Reservation)
+
+    async def confirm(
+        self,
+        reservation_id: str,
+        told: Told,
+        terms: Terms,
+        tariff: Tariff,
+        sender: Sender,
+        repeat: Repeat | None = None,
+    ) -> Settled:
+        """Debits what the usage is charged now, once, and records it. The same usage again: the first answer again.
+
+        Raises as `LedgerService.confirm`, and `UnpricedUsage`, `OutboxFull`.
+        """
+        draft = self._recording.draft(told, sender, SOURCE_CONFIRMED)
+
+        def effect(tx: Tx) -> Record:
+            found = self._ledger.reservation_within(tx, sender.org_id, reservation_id)
+            if found.reservation.status is Status.CONFIRMED:
+                return _record(self._confirmed_before(tx, found, draft, terms))
+            self._check_room()
+            charge_micro = charge_of(cost_of(draft.rating, told.model, "usage.modelId"), tariff)
+            confirmation = self._ledger.confirm_within(tx, sender.org_id, found, charge_micro, terms)
+            self._keep(tx, _explaining(confirmation, draft), draft.content)
+            return _record(Settled(confirmation, uid_text(draft.uid)))
+
+        return _answer(await self._once(repeat, effect), Settled)
+
+    async def record(
+        self,
+        context: Context,
+        address: Address,
+        transaction_id: str | None,
+        told: Told,
+        sender: Sender,
+        repeat: Repeat | None = None,
+    ) -> Recorded:
+        """Records a usage and moves no credits. In the system's context account and transaction are not looked at.
+
+        Raises `InvalidInput` (no transaction, or one of another account; no address, or two that disagree),
+        `UnknownAccount`, `UnknownTransaction`, `UnknownModel`, `UnpricedUsage`, `OutboxFull`.
+        """
+        if context is Context.CUSTOMER and transaction_id is None:
+            raise invalid("transactionId", msg="is required in the context customer")
+        draft = self._recording.draft(told, sender, SOURCE_RECORDED)
+
+        def effect(tx: Tx) -> Record:
+            account_id = external_id = paid_by = None
+            if context is Context.CUSTOMER and transaction_id is not None:
+                account = self._ledger.account_within(tx, sender.org_id, address, draft.occurred_at_us)
+                account_id, external_id, paid_by = account.account_id, account.external_id, transaction_id
+                self._check_transaction(tx, sender.org_id, account_id, transaction_id)
+            self._check_room()
+            if draft.rating.price_id is None:
+                raise UnknownModel(told.model)
+            cost_pico, uid = cost_of(draft.rating, told.model), uid_text(draft.uid)
+            submission = draft.placed(event_id=uid, context=context, account_id=account_id, transaction_id=paid_by)
+            self._keep(tx, submission)
+            return _record(
+                Recorded(
+                    uid=uid,
+                    context=context,
+                    account_id=account_id,
+                    external_id=external_id,
+                    transaction_id=paid_by,
+                    model=told.model,
+                    kind=told.kind,
+                    usage=told.usage,
+                    description=told.description,
+                    cost_pico=cost_pico,
+                    occurred_at_us=draft.occurred_at_us,
+                )
+            )
+
+        return _answer(await self._once(repeat, effect), Recorded)
+
+    def usage_of(self, org_id: str, transaction_ids: Collection[str]) -> list[Link]:
+        """The usages that explain these transactions, oldest first within each. Those of other orgs have none."""
+        return self._store.links_of(org_id, transaction_ids)
+
+    def outbox_length(self) -> int:
+        """How many usages wait to be delivered."""
+        return self._store.outbox_length()
+
+    def is_full(self) -> bool:
+        """Whether new usage is refused."""
+        return self._store.outbox_length() >= self._outbox_max
+
+    async def _once(self, repeat: Repeat | None, effect: Callable[[Tx], Record]) -> Record:
+        try:
+            return await self._writes.once(repeat, effect)
+        finally:
+            self._put()
+
+    def _confirmed_before(self, tx: Tx, found: Found, draft: Draft, terms: Terms) -> Settled:
+        """What the same usage was answered with; whatever it would be charged today. Raises `NotPending`."""
+        hold, org_id = found.reservation, draft.sender.org_id
+        first = self._store.find_confirmed_with(tx, org_id, hold.transaction_id or "")
+        if first is None or first.content != draft.content:
+            raise NotPending(hold)
+        confirmation = self._ledger.confirm_within(tx, org_id, found, hold.actual_micro or 0, terms)
+        return Settled(confirmation, uid_text(first.uid))
+
+    def _check_room(self) -> None:
+        if self.is_full():
+            raise OutboxFull
+
+    def _check_transaction(self, tx: Tx, org_id: str, account_id: str, transaction_id: str) -> None:
+        payer = self._ledger.accounts_of(org_id, [transaction_id], tx).get(transaction_id)
+        if payer is None:
+            raise UnknownTransaction
+        if payer != account_id:
+            raise invalid("transactionId", msg="is of another account")
+
+    def _keep(self, tx: Tx, submission: Submission, content: bytes | None = None) -> None:
+        """Promises the event to the event store, and links it to its transaction."""
+        self._store.put(tx, submission)
+        paid_by = submission.event.transaction_id
+        if paid_by is not None:
+            link = Link(paid_by, submission.uid, submission.occurred_at_us, content)
+            self._store.link(tx, submission.org_id, link)
+
+
+def _explaining(confirmation: Confirmation, draft: Draft) -> Submission:
+    settled = confirmation.reservation
+    return draft.placed(
+        event_id=settled.transaction_id or "",
+        context=Context.CUSTOMER,
+        account_id=settled.account_id,
+        transaction_id=settled.transaction_id,
+    )
+
+
+def _record(answer: msgspec.Struct) -> Record:
+    return {"v": _VERSION, **msgspec.to_builtins(answer)}
+
+
+def _answer(outcome: Record, kind: type[Answer]) -> Answer:
+    return msgspec.convert(outcome, kind)

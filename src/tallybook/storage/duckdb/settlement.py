@@ -1,0 +1,55 @@
+"""The event store as settlement reads it: the events that explain transactions of the ledger."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+from tallybook.settlement.model import Link
+from tallybook.settlement.store import BilledEvent
+from tallybook.storage.duckdb import arrivals
+from tallybook.storage.duckdb.engine import DuckEngine
+
+_BILLED = "SELECT org_id, uid, occurred_at, transaction_id, account_id FROM facts WHERE revision = 1"
+_ROWS = 1_000
+"""Events that are handed over at a time."""
+
+
+class DuckBilledEvents:
+    """Implements `settlement.store.BilledEvents`."""
+
+    def __init__(self, engine: DuckEngine, newest_seq: Callable[[], int]) -> None:
+        self._engine = engine
+        self.newest_seq = newest_seq
+
+    @contextmanager
+    def billed_after(self, seq: int) -> Iterator[Iterator[Sequence[BilledEvent]]]:
+        with self._billed("AND seq > ? AND transaction_id IS NOT NULL ORDER BY seq", [seq]) as parts:
+            yield parts
+
+    @contextmanager
+    def billed_until(self, org_id: str, seq: int) -> Iterator[Iterator[Sequence[BilledEvent]]]:
+        wanted = (
+            "AND org_id = ? AND seq <= ? AND (transaction_id IS NOT NULL"
+            " OR (context = 'customer' AND source LIKE 'tallybook:%'))"
+        )
+        with self._billed(wanted, [org_id, seq]) as parts:
+            yield parts
+
+    def find_billed(self, org_id: str, links: Sequence[Link]) -> list[BilledEvent]:
+        instants = [link.occurred_at_us for link in links]
+        uids = [UUID(bytes=link.uid) for link in links]
+        wanted = f"AND org_id = ? AND occurred_at BETWEEN ? AND ? AND uid IN ({', '.join('?' * len(uids))})"
+        with self._billed(wanted, [org_id, min(instants), max(instants), *uids]) as parts:
+            return [event for part in parts for event in part]
+
+    @contextmanager
+    def _billed(self, wanted: str, parameters: Sequence[Any]) -> Iterator[Iterator[Sequence[BilledEvent]]]:
+        with arrivals.reading(self._engine) as reader:
+            found = reader.execute(f"{_BILLED} {wanted}", parameters)
+            yield ([_billed(row) for row in part] for part in iter(lambda: found.fetchmany(_ROWS), []))
+
+
+def _billed(row: tuple[Any, ...]) -> BilledEvent:
+    org_id, uid, occurred_at, transaction_id, account_id = row
+    return BilledEvent(org_id, uid.bytes, occurred_at, transaction_id, account_id)

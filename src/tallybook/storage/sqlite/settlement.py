@@ -1,0 +1,142 @@
+"""The outbox and the links of settlement in SQLite."""
+
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+
+from tallybook.core.failpoints import Failpoint
+from tallybook.core.unit_of_work import Transaction as Tx
+from tallybook.metering.event import Submission
+from tallybook.settlement.model import Link
+from tallybook.settlement.store import BilledEvent, LinkedUsage, Waiting
+from tallybook.storage.sqlite.engine import SqliteEngine, connection_of
+
+_ENCODE = msgspec.msgpack.Encoder().encode
+_DECODE = msgspec.msgpack.Decoder(list[Submission]).decode
+
+_PUT = "INSERT INTO outbox (id, events, payload) VALUES (?, ?, ?)"
+_REMOVE = "DELETE FROM outbox WHERE id <= ?"
+_LINK = """
+    INTO usage_links (transaction_seq, uid, org_id, occurred_at, content)
+    SELECT seq, ?, org_id, ?, ? FROM transactions WHERE id = ? AND org_id = ?
+"""
+_LINKS = """
+    SELECT t.id, l.uid, l.occurred_at, l.content
+    FROM usage_links AS l JOIN transactions AS t ON t.seq = l.transaction_seq
+"""
+_LINKED_USAGES = """
+    SELECT t.id, l.uid, l.occurred_at, l.content, a.id
+    FROM usage_links AS l
+    LEFT JOIN transactions AS t ON t.seq = l.transaction_seq AND t.org_id = l.org_id
+    LEFT JOIN accounts AS a ON a.seq = t.account
+    WHERE l.org_id = ?
+"""
+_AUDITED = 1_000
+"""Links that are handed over at a time."""
+
+
+class SqliteSettlementStore:
+    """Implements `settlement.store.SettlementStore`."""
+
+    def __init__(self, engine: SqliteEngine) -> None:
+        self._engine = engine
+        # Numbers are counted here: the table would begin anew whenever it is empty.
+        self._newest = self.newest_waiting() or 0
+        self._length = _length(engine.read())
+        self._promised = engine.gathering(self._promise)
+
+    def put(self, transaction: Tx, submission: Submission) -> None:
+        self._promised.add(transaction, submission)
+
+    def outbox_length(self) -> int:
+        return self._length + len(self._promised)
+
+    def newest_waiting(self) -> int | None:
+        newest: int | None = self._engine.read().execute("SELECT max(id) FROM outbox").fetchone()[0]
+        return newest
+
+    def oldest_waiting(self, limit: int) -> Waiting | None:
+        newest, submissions = 0, list[Submission]()
+        for number, payload in self._engine.read().execute("SELECT id, payload FROM outbox ORDER BY id"):
+            newest = number
+            submissions.extend(_DECODE(payload))
+            if len(submissions) >= limit:
+                break
+        return Waiting(newest, submissions) if submissions else None
+
+    def remove_delivered(self, delivered: Waiting) -> None:
+        def remove(writer: sqlite3.Connection) -> None:
+            writer.execute(_REMOVE, (delivered.newest,))
+            # Counted, not subtracted: what a failed commit had promised counts no longer than until here.
+            self._length = _length(writer)
+
+        self._engine.write_from_thread(remove)
+
+    def _promise(self, writer: sqlite3.Connection, submissions: Sequence[Submission]) -> None:
+        self._engine.reach(Failpoint.HALF_RECORDED)
+        self._newest += 1
+        self._length += len(submissions)
+        writer.execute(_PUT, (self._newest, len(submissions), _ENCODE(submissions)))
+
+    def link(self, transaction: Tx, org_id: str, link: Link) -> None:
+        connection_of(transaction).execute(f"INSERT {_LINK}", _values(org_id, link))
+
+    async def link_stored(self, org_id: str, links: Sequence[Link]) -> None:
+        await self._engine.write(_linking(_values(org_id, link) for link in links))
+
+    def link_found(self, events: Sequence[BilledEvent]) -> None:
+        values = [(each.uid, each.occurred_at_us, None, each.transaction_id, each.org_id) for each in events]
+        self._engine.write_from_thread(_linking(values))
+
+    def find_confirmed_with(self, transaction: Tx, org_id: str, transaction_id: str) -> Link | None:
+        row = (
+            connection_of(transaction)
+            .execute(f"{_LINKS} WHERE t.id = ? AND t.org_id = ? AND l.content IS NOT NULL", (transaction_id, org_id))
+            .fetchone()
+        )
+        return None if row is None else Link(*row)
+
+    def links_of(self, org_id: str, transaction_ids: Collection[str]) -> list[Link]:
+        wanted = msgspec.json.encode(list(transaction_ids)).decode()
+        rows = self._engine.read().execute(
+            f"{_LINKS} JOIN json_each(?) AS wanted ON wanted.value = t.id WHERE t.org_id = ?"
+            " ORDER BY t.seq, l.occurred_at, l.uid",
+            (wanted, org_id),
+        )
+        return [Link(*row) for row in rows]
+
+    def linked_seq(self) -> int:
+        return int(self._engine.read().execute("SELECT seq FROM linked").fetchone()[0])
+
+    def set_linked_seq(self, seq: int) -> None:
+        self._engine.write_from_thread(lambda writer: writer.execute("UPDATE linked SET seq = ?", (seq,)))
+
+    @contextmanager
+    def audit(self, org_id: str) -> Iterator[Iterator[Sequence[LinkedUsage]]]:
+        reader = self._engine.open_reader()
+        try:
+            found = reader.execute(_LINKED_USAGES, (org_id,))
+            yield ([_linked(row) for row in part] for part in iter(lambda: found.fetchmany(_AUDITED), []))
+        finally:
+            reader.close()
+
+
+def _length(connection: sqlite3.Connection) -> int:
+    count: int = connection.execute("SELECT coalesce(sum(events), 0) FROM outbox").fetchone()[0]
+    return count
+
+
+def _values(org_id: str, link: Link) -> tuple[Any, ...]:
+    return (link.uid, link.occurred_at_us, link.content, link.transaction_id, org_id)
+
+
+def _linking(values: Iterable[tuple[Any, ...]]) -> Any:
+    return lambda writer: writer.executemany(f"INSERT OR IGNORE {_LINK}", values)
+
+
+def _linked(row: tuple[Any, ...]) -> LinkedUsage:
+    transaction_id, uid, occurred_at, content, account_id = row
+    return LinkedUsage(Link(transaction_id or "", uid, occurred_at, content), account_id)
