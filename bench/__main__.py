@@ -14,7 +14,7 @@ from typing import Any
 
 import duckdb
 
-from bench import ingest, rating, server
+from bench import ingest, ledger, rating, server
 from tallybook import __version__
 
 
@@ -33,6 +33,11 @@ def main() -> None:
         _show(f"single events, {connections} connections (bar: ratio {bar})", report[f"singles_{connections}"])
     report["singles_1"] = ingest.singles(500 // scale, 1)
     _show("single events, one connection (bar: p50 < 10 ms)", report["singles_1"])
+    report["ledger"] = ledger.pairs(60 // scale, repeats=3)
+    _show(
+        "reserve + confirm, 64 callers (bars: >= 2 500/s, ratio >= 0.3, hot ratio >= 0.8, p99 < 50 ms)",
+        report["ledger"],
+    )
     report["rating"] = rating.ratings(100_000 // scale, repeats=9)
     _show("rating (bars: >= 400 000/s; catalogue: load < 0.5 s, all ready < 60 MiB)", report["rating"])
     report["weight"] = _weight()

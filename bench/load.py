@@ -3,7 +3,7 @@
 import asyncio
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -25,9 +25,14 @@ class Load:
         return self.requests / self.seconds
 
 
-def request(path: str, key: str, body: bytes) -> bytes:
+Talk = Generator[bytes, bytes, None]
+"""What one connection says: yields a request, is sent the body of its answer."""
+
+
+def request(path: str, key: str, body: bytes, idempotency_key: str | None = None) -> bytes:
+    repeatable = "" if idempotency_key is None else f"Idempotency-Key: {idempotency_key}\r\n"
     head = (
-        f"POST {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {key}\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {key}\r\n{repeatable}"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
@@ -35,14 +40,25 @@ def request(path: str, key: str, body: bytes) -> bytes:
 
 def run(port: int, requests: Sequence[bytes], connections: int) -> Load:
     """Sends the requests over that many connections, each with one request in flight, and waits for all answers."""
-    return uvloop.run(_run(port, requests, connections))
+    pending = iter(requests)
+    return run_talks(port, [_monologue(pending) for _ in range(connections)])
+
+
+def run_talks(port: int, talks: Sequence[Talk]) -> Load:
+    """Leads each talk over a connection of its own, and waits for the end of all."""
+    return uvloop.run(_run(port, talks))
+
+
+def _monologue(requests: Iterator[bytes]) -> Talk:
+    while (following := next(requests, None)) is not None:
+        yield following
 
 
 class _Connection(asyncio.Protocol):
     """Sends the next request when the answer to the last one is complete."""
 
-    def __init__(self, pending: Iterator[bytes], done: "asyncio.Future[None]", load: "_Tally") -> None:
-        self._pending = pending
+    def __init__(self, talk: Talk, done: "asyncio.Future[None]", load: "_Tally") -> None:
+        self._talk = talk
         self._done = done
         self._tally = load
         self._buffer = b""
@@ -50,7 +66,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._next()
+        self._next(None)
 
     def connection_lost(self, error: Exception | None) -> None:
         if not self._done.done():
@@ -69,11 +85,12 @@ class _Connection(asyncio.Protocol):
             return
         self._buffer = b""
         self._tally.add(int(head[9:12]), time.perf_counter() - self._sent_at)
-        self._next()
+        self._next(rest)
 
-    def _next(self) -> None:
-        following = next(self._pending, None)
-        if following is None:
+    def _next(self, answer: bytes | None) -> None:
+        try:
+            following = next(self._talk) if answer is None else self._talk.send(answer)
+        except StopIteration:
             if not self._done.done():
                 self._done.set_result(None)
             self._transport.close()
@@ -92,17 +109,10 @@ class _Tally:
         self.statuses[status] = self.statuses.get(status, 0) + 1
 
 
-async def _run(port: int, requests: Sequence[bytes], connections: int) -> Load:
-    loop = asyncio.get_running_loop()
-    pending = iter(requests)
+async def _run(port: int, talks: Sequence[Talk]) -> Load:
     tally = _Tally()
     started = time.perf_counter()
-    waits = []
-    for _ in range(connections):
-        done: asyncio.Future[None] = loop.create_future()
-        await loop.create_connection(lambda done=done: _Connection(pending, done, tally), "127.0.0.1", port)  # type: ignore[misc]
-        waits.append(done)
-    await asyncio.gather(*waits)
+    await asyncio.gather(*(_lead(port, talk, tally) for talk in talks))
     seconds = time.perf_counter() - started
     ordered = sorted(tally.latencies)
     return Load(
@@ -112,3 +122,10 @@ async def _run(port: int, requests: Sequence[bytes], connections: int) -> Load:
         ordered[int(len(ordered) * 0.99)] * 1000,
         tally.statuses,
     )
+
+
+async def _lead(port: int, talk: Talk, tally: _Tally) -> None:
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+    await loop.create_connection(lambda: _Connection(talk, done, tally), "127.0.0.1", port)
+    await done

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.contract.credit_calls import Ledger, done
 from tests.crash import syscalls
 from tests.crash.test_kill_ingest import event
 from tests.serving import ServerProcess
@@ -15,6 +16,8 @@ REQUESTS = 20
 
 EVENTS = ("POST /v1/events HTTP/1.1", "HTTP/1.1 200 OK", "events.duckdb.wal")
 PRICES = ("PUT /v1/prices HTTP/1.1", "HTTP/1.1 201 Created", "ledger.sqlite-wal")
+HOLDS = ("POST /v1/reservations/create HTTP/1.1", "HTTP/1.1 200 OK", "ledger.sqlite-wal")
+CONFIRMATIONS = ("POST /v1/reservations/confirm HTTP/1.1", "HTTP/1.1 200 OK", "ledger.sqlite-wal")
 """Request, answer, and the file that must be flushed between them."""
 
 
@@ -30,13 +33,16 @@ def test_the_log_is_flushed_between_request_and_answer(tmp_path: Path) -> None:
         return
     server = ServerProcess(tmp_path / "data").start(prefix=(sys.executable, TRACER, str(trace)))
     with server.client() as client:
+        ledger = Ledger(client)
+        account_id = ledger.account(REQUESTS)
         for number in range(REQUESTS):
             assert client.post("/v1/events", json=event("flush", str(number))).json()["inserted"] == 1
             assert client.put("/v1/prices", json=price(number)).status_code == 201
+            done(ledger.confirm(ledger.hold(account_id, 1), 1))
     server.stop()
 
     lines = trace.read_text().splitlines()
-    for request, answer, file in (EVENTS, PRICES):
+    for request, answer, file in (EVENTS, PRICES, HOLDS, CONFIRMATIONS):
         flushes = [flushed.count(f"flush {server.data_dir / file}") for flushed in between(lines, request, answer)]
         assert len(flushes) == REQUESTS
         assert all(flushes), f"answered without a flush of {file}: {flushes}"
