@@ -8,7 +8,9 @@ the engine that made it looks inside.
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
+
+import msgspec
 
 from tallybook.core.errors import Conflict, Insufficient, Refusal
 from tallybook.core.ids import Hasher, joined
@@ -54,6 +56,19 @@ class RepeatedWithOtherBody(Conflict):
 
     def __init__(self) -> None:
         super().__init__("this Idempotency-Key was used before with another body")
+
+
+Answer = TypeVar("Answer", bound=msgspec.Struct)
+
+
+def record_of(answer: msgspec.Struct, version: int) -> Record:
+    """The outcome of an effect that is answered with a struct; `version` is that of the struct's shape."""
+    return {"v": version, **msgspec.to_builtins(answer)}
+
+
+def answer_in(outcome: Record, kind: type[Answer]) -> Answer:
+    """The answer that `record_of` made an outcome of."""
+    return msgspec.convert(outcome, kind)
 
 
 def record_of_refusal(refusal: Refusal) -> Record:

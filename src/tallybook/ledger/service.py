@@ -1,14 +1,11 @@
 """The one way into the ledger: look up, ask the machine, append, commit, answer."""
 
 from collections.abc import Collection, Mapping
-from typing import TypeVar
-
-import msgspec
 
 from tallybook.core.clock import Clock
 from tallybook.core.errors import invalid
 from tallybook.core.ids import dated_id
-from tallybook.core.unit_of_work import Record, Repeat, Writes
+from tallybook.core.unit_of_work import Record, Repeat, Writes, answer_in, record_of
 from tallybook.core.unit_of_work import Transaction as Tx
 from tallybook.ledger import machine
 from tallybook.ledger.errors import ExternalIdTaken, UnknownAccount, UnknownReservation
@@ -30,8 +27,6 @@ from tallybook.ledger.model import (
 )
 from tallybook.ledger.store import Found, LedgerStore
 from tallybook.ledger.verify import Verified, verify
-
-Answer = TypeVar("Answer", bound=msgspec.Struct)
 
 _VERSION = 1
 """Of the outcomes kept for repeats."""
@@ -71,9 +66,9 @@ class LedgerService:
                 updated_at_us=now_us,
             )
             self._store.add_account(tx, org_id, account)
-            return _record(account)
+            return record_of(account, _VERSION)
 
-        return _answer(await self._writes.once(repeat, effect), Account)
+        return answer_in(await self._writes.once(repeat, effect), Account)
 
     async def post(self, org_id: str, address: Address, posting: Posting, repeat: Repeat | None = None) -> Transaction:
         """Adds or deducts credits. Without `repeat`, twice is twice.
@@ -86,9 +81,9 @@ class LedgerService:
         def effect(tx: Tx) -> Record:
             account = self.account_within(tx, org_id, address, self._clock.now_us())
             entry, _ = self.post_within(tx, org_id, account, posting)
-            return _record(entry)
+            return record_of(entry, _VERSION)
 
-        return _answer(await self._writes.once(repeat, effect), Transaction)
+        return answer_in(await self._writes.once(repeat, effect), Transaction)
 
     async def reserve(self, org_id: str, address: Address, hold: Hold, repeat: Repeat | None = None) -> Reservation:
         """Holds credits until they are settled or the hold expires.
@@ -97,9 +92,9 @@ class LedgerService:
         """
 
         def effect(tx: Tx) -> Record:
-            return _record(self.reserve_within(tx, org_id, address, hold))
+            return record_of(self.reserve_within(tx, org_id, address, hold), _VERSION)
 
-        return _answer(await self._writes.once(repeat, effect), Reservation)
+        return answer_in(await self._writes.once(repeat, effect), Reservation)
 
     async def confirm(
         self, org_id: str, reservation_id: str, actual_micro: int, terms: Terms, repeat: Repeat | None = None
@@ -114,9 +109,9 @@ class LedgerService:
 
         def effect(tx: Tx) -> Record:
             found = self.reservation_within(tx, org_id, reservation_id)
-            return _record(self.confirm_within(tx, org_id, found, actual_micro, terms))
+            return record_of(self.confirm_within(tx, org_id, found, actual_micro, terms), _VERSION)
 
-        return _answer(await self._writes.once(repeat, effect), Confirmation)
+        return answer_in(await self._writes.once(repeat, effect), Confirmation)
 
     async def cancel(self, org_id: str, reservation_id: str, repeat: Repeat | None = None) -> Cancellation:
         """Frees the hold; again, or after its expiry, it frees nothing more and closes the reservation.
@@ -128,14 +123,14 @@ class LedgerService:
             hold, account, _ = self.reservation_within(tx, org_id, reservation_id)
             change = machine.cancel(account, hold)
             if change is None:
-                return _record(Cancellation(hold, 0, account.balances))
+                return record_of(Cancellation(hold, 0, account.balances), _VERSION)
             self._store.append_change(tx, org_id, account, hold, change)
             freed_micro = machine.freed_by(hold, change)
-            return _record(
-                Cancellation(machine.changed(hold, change), freed_micro, account.balances.freed(freed_micro))
+            return record_of(
+                Cancellation(machine.changed(hold, change), freed_micro, account.balances.freed(freed_micro)), _VERSION
             )
 
-        return _answer(await self._writes.once(repeat, effect), Cancellation)
+        return answer_in(await self._writes.once(repeat, effect), Cancellation)
 
     async def extend(self, org_id: str, reservation_id: str, seconds: int, repeat: Repeat | None = None) -> Reservation:
         """Lets a pending hold expire `seconds` from now.
@@ -148,9 +143,9 @@ class LedgerService:
             hold, account, _ = self.reservation_within(tx, org_id, reservation_id)
             change = machine.extend(account, hold, seconds)
             self._store.append_change(tx, org_id, account, hold, change)
-            return _record(machine.changed(hold, change))
+            return record_of(machine.changed(hold, change), _VERSION)
 
-        return _answer(await self._writes.once(repeat, effect), Reservation)
+        return answer_in(await self._writes.once(repeat, effect), Reservation)
 
     async def expire_due(self, limit: int) -> int:
         """Writes at most `limit` expiries of holds that are due, of any org; returns how many. Safe to repeat."""
@@ -286,11 +281,3 @@ def _check_amount(amount_micro: int) -> None:
 def _check_seconds(seconds: int) -> None:
     if not 1 <= seconds <= HOLD_SECONDS_MAX:
         raise invalid("body", "expiresInSeconds", msg=f"must be 1 to {HOLD_SECONDS_MAX}")
-
-
-def _record(answer: msgspec.Struct) -> Record:
-    return {"v": _VERSION, **msgspec.to_builtins(answer)}
-
-
-def _answer(outcome: Record, kind: type[Answer]) -> Answer:
-    return msgspec.convert(outcome, kind)

@@ -1,14 +1,11 @@
 """The one way to plans: create and archive them, put accounts on them, and grant what is due."""
 
-from typing import TypeVar
-
-import msgspec
 from msgspec.structs import replace
 
 from tallybook.core.clock import Clock
 from tallybook.core.errors import invalid
 from tallybook.core.ids import dated_id
-from tallybook.core.unit_of_work import Record, Repeat, Writes
+from tallybook.core.unit_of_work import Record, Repeat, Writes, answer_in, record_of
 from tallybook.core.unit_of_work import Transaction as Tx
 from tallybook.ledger.errors import AboveCeiling
 from tallybook.ledger.model import CEILING_MICRO, Address, Listed, Slice, Standing
@@ -18,8 +15,6 @@ from tallybook.plans.errors import PlanNotActive, UnknownPlan
 from tallybook.plans.granting import Granting
 from tallybook.plans.model import OCCURRENCES_MAX, Assigned, Assignment, NewPlan, Plan, Unassigned
 from tallybook.plans.store import PlanStore
-
-Answer = TypeVar("Answer", bound=msgspec.Struct)
 
 _VERSION = 1
 """Of the outcomes kept for repeats."""
@@ -63,9 +58,9 @@ class PlanService:
                 updated_at_us=now_us,
             )
             self._store.add_plan(tx, org_id, plan)
-            return _record(plan)
+            return record_of(plan, _VERSION)
 
-        return _answer(await self._writes.once(repeat, effect), Plan)
+        return answer_in(await self._writes.once(repeat, effect), Plan)
 
     async def archive(self, org_id: str, plan_id: str, repeat: Repeat | None = None) -> Plan:
         """Lets no further account onto the plan; those on it stay and are granted on. Again: no change.
@@ -78,9 +73,9 @@ class PlanService:
             if plan.active:
                 plan = replace(plan, active=False, updated_at_us=self._clock.now_us())
                 self._store.replace_plan(tx, org_id, plan)
-            return _record(plan)
+            return record_of(plan, _VERSION)
 
-        return _answer(await self._writes.once(repeat, effect), Plan)
+        return answer_in(await self._writes.once(repeat, effect), Plan)
 
     async def assign(
         self, org_id: str, address: Address, plan_id: str, *, deferred: bool = False, repeat: Repeat | None = None
@@ -117,9 +112,9 @@ class PlanService:
             )
             self._store.add_assignment(tx, org_id, account, assignment)
             assignment, account = self._granting.catch_up(tx, org_id, account, assignment)
-            return _record(Assigned(assignment, account.balances.balance_micro))
+            return record_of(Assigned(assignment, account.balances.balance_micro), _VERSION)
 
-        return _answer(await self._writes.once(repeat, effect), Assigned)
+        return answer_in(await self._writes.once(repeat, effect), Assigned)
 
     async def unassign(
         self, org_id: str, address: Address, plan_id: str | None = None, repeat: Repeat | None = None
@@ -135,11 +130,11 @@ class PlanService:
                 self._plan(org_id, plan_id, tx)
             current = self._store.find_open(tx, org_id, account)
             if current is None or not current.active or plan_id not in (None, current.plan.id):
-                return _record(Unassigned(None))
+                return record_of(Unassigned(None), _VERSION)
             ended, _ = self._end(tx, org_id, account, current)
-            return _record(Unassigned(ended))
+            return record_of(Unassigned(ended), _VERSION)
 
-        return _answer(await self._writes.once(repeat, effect), Unassigned)
+        return answer_in(await self._writes.once(repeat, effect), Unassigned)
 
     async def grant_due(self, limit: int) -> int:
         """Makes at most `limit` grants that are due, of any org, those due longest first; returns how many.
@@ -197,11 +192,3 @@ def _check(wanted: NewPlan) -> None:
         raise invalid("body", "amount", msg="must be above 0")
     if wanted.occurrences is not None and not 1 <= wanted.occurrences <= OCCURRENCES_MAX:
         raise invalid("body", "occurrences", msg=f"must be 1 to {OCCURRENCES_MAX}")
-
-
-def _record(answer: msgspec.Struct) -> Record:
-    return {"v": _VERSION, **msgspec.to_builtins(answer)}
-
-
-def _answer(outcome: Record, kind: type[Answer]) -> Answer:
-    return msgspec.convert(outcome, kind)

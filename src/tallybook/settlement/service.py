@@ -1,14 +1,13 @@
 """The one way to usage that is billed: hold for an estimate, settle with a usage, record one beside the ledger."""
 
 from collections.abc import Callable, Collection
-from typing import TypeVar
 
 import msgspec
 
 from tallybook.core.clock import Clock
 from tallybook.core.errors import invalid
 from tallybook.core.ids import uid_text
-from tallybook.core.unit_of_work import Record, Repeat, Writes
+from tallybook.core.unit_of_work import Record, Repeat, Writes, answer_in, record_of
 from tallybook.core.unit_of_work import Transaction as Tx
 from tallybook.ledger.errors import NotPending
 from tallybook.ledger.model import Address, Confirmation, Hold, Reservation, Status, Terms
@@ -30,8 +29,6 @@ from tallybook.settlement.model import (
 )
 from tallybook.settlement.recording import Draft, Recording, cost_of
 from tallybook.settlement.store import SettlementStore
-
-Answer = TypeVar("Answer", bound=msgspec.Struct)
 
 _VERSION = 1
 """Of the outcomes kept for repeats."""
@@ -76,9 +73,9 @@ class SettlementService:
         def effect(tx: Tx) -> Record:
             amount_micro = hold_for(cost_of(rating, estimate.model, "estimate.modelId"), tariff)
             wanted = msgspec.structs.replace(hold, amount_micro=amount_micro)
-            return _record(self._ledger.reserve_within(tx, org_id, address, wanted))
+            return record_of(self._ledger.reserve_within(tx, org_id, address, wanted), _VERSION)
 
-        return _answer(await self._writes.once(repeat, effect), Reservation)
+        return answer_in(await self._writes.once(repeat, effect), Reservation)
 
     async def confirm(
         self,
@@ -98,14 +95,14 @@ class SettlementService:
         def effect(tx: Tx) -> Record:
             found = self._ledger.reservation_within(tx, sender.org_id, reservation_id)
             if found.reservation.status is Status.CONFIRMED:
-                return _record(self._confirmed_before(tx, found, draft, terms))
+                return record_of(self._confirmed_before(tx, found, draft, terms), _VERSION)
             self._check_room()
             charge_micro = charge_of(cost_of(draft.rating, told.model, "usage.modelId"), tariff)
             confirmation = self._ledger.confirm_within(tx, sender.org_id, found, charge_micro, terms)
             self._keep(tx, _explaining(confirmation, draft), draft.content)
-            return _record(Settled(confirmation, uid_text(draft.uid)))
+            return record_of(Settled(confirmation, uid_text(draft.uid)), _VERSION)
 
-        return _answer(await self._once(repeat, effect), Settled)
+        return answer_in(await self._once(repeat, effect), Settled)
 
     async def record(
         self,
@@ -137,7 +134,7 @@ class SettlementService:
             cost_pico, uid = cost_of(draft.rating, told.model), uid_text(draft.uid)
             submission = draft.placed(event_id=uid, context=context, account_id=account_id, transaction_id=paid_by)
             self._keep(tx, submission)
-            return _record(
+            return record_of(
                 Recorded(
                     uid=uid,
                     context=context,
@@ -150,10 +147,11 @@ class SettlementService:
                     description=told.description,
                     cost_pico=cost_pico,
                     occurred_at_us=draft.occurred_at_us,
-                )
+                ),
+                _VERSION,
             )
 
-        return _answer(await self._once(repeat, effect), Recorded)
+        return answer_in(await self._once(repeat, effect), Recorded)
 
     def usage_of(self, org_id: str, transaction_ids: Collection[str]) -> list[Link]:
         """The usages that explain these transactions, oldest first within each. Those of other orgs have none."""
@@ -210,11 +208,3 @@ def _explaining(confirmation: Confirmation, draft: Draft) -> Submission:
         account_id=settled.account_id,
         transaction_id=settled.transaction_id,
     )
-
-
-def _record(answer: msgspec.Struct) -> Record:
-    return {"v": _VERSION, **msgspec.to_builtins(answer)}
-
-
-def _answer(outcome: Record, kind: type[Answer]) -> Answer:
-    return msgspec.convert(outcome, kind)
