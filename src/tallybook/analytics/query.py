@@ -69,6 +69,7 @@ def _measures() -> Iterable[Measure]:
     yield Measure("unpriced_requests")
     yield Measure("events")  # however many requests each is for
     yield Measure("unpriced_events")
+    yield Measure("sessions")  # distinct ones of an org; an event without session counts as one
 
 
 MEASURES: Mapping[str, Measure] = {measure.name: measure for measure in _measures()}

@@ -100,6 +100,26 @@ class UsageStoreSuite:
         book.record(Fact(1, cost=10), Fact(2, cost=None, set={"requests": 3}), Fact(3, cost=0, set={"requests": 0}))
         assert total(book, "events", "unpriced_events") == {"events": 3, "unpriced_events": 1}
 
+    def test_sessions_are_distinct_within_each_bucket_and_group(self, book: Book) -> None:
+        book.record(
+            Fact(1, set={"session_id": "s", "model": "a"}),
+            Fact(2, set={"session_id": "s", "model": "b"}),
+            Fact(3, set={"session_id": "s", "model": "b"}, occurred_at=JAN_1 + DAY_US),
+            Fact(4, set={"session_id": "t", "model": "b"}),
+            Fact(5, set={"model": "b"}),
+            Fact(6, set={"model": "b"}),
+            Fact(7, org_id="other", set={"session_id": "s"}),
+        )
+        voided = Fact(8, set={"session_id": "u"})
+        book.record(voided)
+        book.void(voided)
+        query = UsageQuery(ADMIN, JAN_1, JAN_1 + 2 * DAY_US, measures=("sessions",))
+        assert total(book, "sessions") == {"sessions": 4}
+        assert total(book, "sessions", reach=Reach("k", None)) == {"sessions": 5}
+        assert [bucket.rows[0].numbers for bucket in asking(book).query(query).buckets] == [(4,), (1,)]
+        grouped = asking(book).query(replace(query, bucket=Bucket.ALL, group_by=(Dimension.MODEL,))).buckets[0]
+        assert grouped.rows == ((("a",), (1,)), (("b",), (4,)))
+
     def test_all_measures_fit_in_one_query(self, book: Book) -> None:
         book.record(Fact(1, set={"units": 5}))
         assert total(book, *MEASURES)["units"] == 5

@@ -9,12 +9,15 @@ from tallybook.core.counters import COUNTERS, Aggregate
 from tallybook.storage.duckdb.in_force import Sql, in_force, joined, one_of
 
 _REQUESTS = "coalesce(requests, 1)"
+# Orgs name their sessions alone: the same id in two orgs is two sessions.
+_NAMED_SESSIONS = "count(DISTINCT (org_id, session_id)) FILTER (WHERE session_id IS NOT NULL)"
 _MEASURED = {
     "requests": f"sum({_REQUESTS})",
     "cost_usd": "coalesce(sum(cost), 0)",
     "known_cost_usd": "sum(known_cost)",
     "events": "count(*)",
     "unpriced_events": "count(*) FILTER (WHERE cost IS NULL)",
+    "sessions": f"{_NAMED_SESSIONS} + count(*) FILTER (WHERE session_id IS NULL)",
     "unpriced_requests": f"coalesce(sum({_REQUESTS}) FILTER (WHERE cost IS NULL), 0)",
 }
 
