@@ -5,6 +5,7 @@ are `Decimal`. No float takes part.
 """
 
 import re
+from collections.abc import Sequence
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 
 PICO_PER_USD = 10**12
@@ -68,6 +69,20 @@ def divide_half_even(numerator: int, denominator: int) -> int:
     if twice > denominator or (twice == denominator and quotient & 1):
         return quotient + 1
     return quotient
+
+
+def apportion(amounts: Sequence[int], divisor: int) -> tuple[list[int], int]:
+    """Amounts of at least 0 and their sum, each divided by `divisor`, so that the results still add up.
+
+    The sum is rounded once, half-even, whatever the parts are; what their floors lack of it goes to the parts with the
+    largest remainders, the first of equal ones.
+    """
+    total = divide_half_even(sum(amounts), divisor)
+    parts = [amount // divisor for amount in amounts]
+    by_remainder = sorted(range(len(amounts)), key=lambda part: -(amounts[part] % divisor))
+    for part in by_remainder[: total - sum(parts)]:
+        parts[part] += 1
+    return parts, total
 
 
 def plain_digits(amount: int, decimals: int) -> str:

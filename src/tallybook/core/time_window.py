@@ -17,6 +17,7 @@ HOUR_US = 60 * MINUTE_US
 DAY_US = 24 * HOUR_US
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ](?:[01]\d|2[0-3]):\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)\Z", re.ASCII)
 
 
@@ -227,6 +228,18 @@ def parse_instant(text: str) -> int:
         raise BadInstant("is no valid date and time") from None
     since = moment - _EPOCH
     return since.days * DAY_US + since.seconds * SECOND_US + since.microseconds
+
+
+def parse_span(text: str) -> TimeWindow:
+    """The instants that a text means: a date is its whole day (UTC), a date-time with zone itself.
+
+    Raises `BadInstant`.
+    """
+    if _DATE.fullmatch(text):
+        start_us = parse_instant(f"{text}T00:00:00Z")
+        return TimeWindow(start_us, start_us + DAY_US)
+    instant_us = parse_instant(text)
+    return TimeWindow(instant_us, instant_us + 1)
 
 
 def parse_instant_or_seconds(text: str) -> int:

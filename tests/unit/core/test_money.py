@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tallybook.core.money import (
     MICRO_PER_UNIT,
     NotANumber,
+    apportion,
     divide_half_even,
     parse_number,
     pico_from_usd,
@@ -72,3 +73,25 @@ def test_quantities_are_micro_units() -> None:
     assert scaled(Decimal("1.25"), MICRO_PER_UNIT) == 1_250_000
     assert scaled(Decimal("0.0000005"), MICRO_PER_UNIT) == 0
     assert plain_digits(1_250_000, 6) == "1.25"
+
+
+@pytest.mark.parametrize(
+    ("amounts", "parts", "total"),
+    [
+        ([], [], 0),
+        ([1_500, 1_400], [2, 1], 3),
+        ([500], [0], 0),  # half-even
+        ([501], [1], 1),
+        ([400, 400, 400], [1, 0, 0], 1),
+        ([999, 1, 500], [1, 0, 1], 2),
+    ],
+)
+def test_parts_add_up_to_the_rounded_sum(amounts: list[int], parts: list[int], total: int) -> None:
+    assert apportion(amounts, 1_000) == (parts, total)
+
+
+@given(st.lists(st.integers(0, 10**20)), st.integers(1, 10**9))
+def test_no_part_is_moved_by_a_whole_unit_and_the_sum_depends_on_no_grouping(amounts: list[int], divisor: int) -> None:
+    parts, total = apportion(amounts, divisor)
+    assert sum(parts) == total == divide_half_even(sum(amounts), divisor)
+    assert all(abs(part * divisor - amount) < divisor for part, amount in zip(parts, amounts, strict=True))

@@ -1,12 +1,10 @@
 """Between the ledger room and the wire of the credits dialect."""
 
-import re
-
 import msgspec
 from msgspec import UNSET, Raw
 
 from tallybook.core.errors import invalid
-from tallybook.core.time_window import DAY_US, BadInstant, instant_text, parse_instant
+from tallybook.core.time_window import BadInstant, TimeWindow, instant_text, parse_span
 from tallybook.http.credits.amounts import from_wire_amount, to_wire_amount
 from tallybook.http.credits.reading import from_wire_metadata
 from tallybook.http.credits.usage_told import RecordWanted
@@ -51,7 +49,6 @@ class _Named(msgspec.Struct):
 
 _NULL = Raw(b"null")
 _NO_METADATA = Raw(b"{}")
-_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
 def to_address(wanted: Addressed | RecordWanted) -> Address:
@@ -88,12 +85,12 @@ def to_slice_if_asked(asked: Paged | PagedOfAccount) -> Slice | None:
 
 def to_start(text: str | None) -> int | None:
     """The instant from which `startDate` counts."""
-    return None if text is None else _instant("startDate", text)[0]
+    return None if text is None else _span("startDate", text).start_us
 
 
 def to_end(text: str | None) -> int | None:
     """The first instant that `endDate` leaves out: a day counts whole, and an instant itself."""
-    return None if text is None else _instant("endDate", text)[1]
+    return None if text is None else _span("endDate", text).end_us
 
 
 def account_shown(account: Account, org_id: str) -> AccountShown:
@@ -203,14 +200,10 @@ def _operation_in(metadata: str | None) -> str | None:
     return operation if isinstance(operation, str) else None
 
 
-def _instant(name: str, text: str) -> tuple[int, int]:
-    """The first instant that the text means and the first after it. Raises `InvalidInput`."""
+def _span(name: str, text: str) -> TimeWindow:
+    """Raises `InvalidInput`."""
     try:
-        if _DATE.fullmatch(text):
-            start_us = parse_instant(f"{text}T00:00:00Z")
-            return start_us, start_us + DAY_US
-        instant_us = parse_instant(text)
-        return instant_us, instant_us + 1
+        return parse_span(text)
     except BadInstant:
         raise invalid(name, msg="must be a date such as 2026-01-31, or that with time and zone") from None
 
