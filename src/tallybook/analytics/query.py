@@ -10,7 +10,7 @@ from tallybook.core.errors import Fault, InvalidInput
 from tallybook.core.time_window import UTC_ZONE, Bucket
 
 BUCKETS_MAX = 1_440
-"""Most buckets of one page, in every dialect."""
+"""Most buckets of one page, in every dialect; of an answer without pages, unless its question says otherwise."""
 
 EVENTS_MAX = 1_000
 """Most events of one page of a list."""
@@ -87,10 +87,11 @@ DEFAULT_MEASURES = (
 
 @dataclass(frozen=True)
 class Condition:
-    """At least one of `dimensions` has one of `values`."""
+    """At least one of `dimensions` has one of `values`; with `excluded`, none has."""
 
     dimensions: tuple[Dimension, ...]
     values: tuple[Value, ...]
+    excluded: bool = False
 
 
 def conditions_of(filters: Iterable[tuple[tuple[Dimension, ...], Iterable[Value]]]) -> tuple[Condition, ...]:
@@ -126,8 +127,8 @@ class UsageQuery:
     """Usage in time buckets. Instants are microseconds; the window is half-open.
 
     `end_us` None: now, frozen over the pages of a walk. `whole_buckets` widens the window to whole buckets;
-    otherwise the outer two are clipped to it. `limit` None: all buckets at once. `page`: the `next_page` of
-    the page before.
+    otherwise the outer two are clipped to it. `limit` None: all buckets at once, `buckets_max` at most. `page`: the
+    `next_page` of the page before.
     """
 
     reach: Reach
@@ -141,6 +142,7 @@ class UsageQuery:
     measures: tuple[str, ...] = DEFAULT_MEASURES
     as_of_us: int | None = None
     limit: int | None = None
+    buckets_max: int = BUCKETS_MAX
     page: str | None = None
 
     def check(self) -> None:

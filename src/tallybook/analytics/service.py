@@ -16,7 +16,7 @@ from tallybook.analytics.plan import (
     page_edges,
     page_window,
 )
-from tallybook.analytics.query import BUCKETS_MAX, EventQuery, Reach, UsageQuery
+from tallybook.analytics.query import EventQuery, Reach, UsageQuery
 from tallybook.analytics.store import AggregateRow, UsageStore
 from tallybook.core.clock import Clock
 from tallybook.core.errors import invalid
@@ -49,12 +49,12 @@ class UsageService:
         """One page of buckets. Raises `InvalidInput`, `TooManyBuckets` and `TooManyRows`."""
         query.check()
         window = self._rest_of(query)
-        edges = page_edges(query, window, (query.limit or BUCKETS_MAX))
+        edges = page_edges(query, window, query.limit or query.buckets_max)
         if not edges:
             return UsagePage((), None)
         has_more = edges[-1] < window.end_us
         if has_more and query.limit is None:
-            raise TooManyBuckets(BUCKETS_MAX)
+            raise TooManyBuckets(query.buckets_max)
         covered = TimeWindow(window.start_us, min(edges[-1], window.end_us))
         self._before_read()
         rows = self._rows(query, covered, edges)

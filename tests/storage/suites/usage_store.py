@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tallybook.analytics.answer import EventRecord, UsageBucket
-from tallybook.analytics.errors import NoSuchEvent, TooManyRows
+from tallybook.analytics.errors import NoSuchEvent, TooManyBuckets, TooManyRows
 from tallybook.analytics.query import (
     MEASURES,
     Condition,
@@ -88,6 +88,15 @@ class UsageStoreSuite:
         book.record(Fact(1), Fact(2, set={"requests": 5}), Fact(3, set={"requests": 0}))
         assert total(book) == {"requests": 6}
 
+    def test_sandbox_usage_counts_as_its_operations_or_one(self, book: Book) -> None:
+        book.record(
+            Fact(1, kind="sandbox"),
+            Fact(2, kind="sandbox", set={"operations": 5}),
+            Fact(3, kind="sandbox", set={"operations": 0}),
+            Fact(4, kind="file"),
+        )
+        assert total(book, "operations") == {"operations": 6}
+
     def test_unpriced_usage_is_counted_and_never_added_to_the_cost(self, book: Book) -> None:
         book.record(Fact(1, cost=10), Fact(2, cost=None, known_cost=7, set={"requests": 3}))
         assert total(book, "cost_usd", "known_cost_usd", "unpriced_requests") == {
@@ -158,6 +167,13 @@ class UsageStoreSuite:
         )
         either = ((Dimension.USER_ID, Dimension.EXTERNAL_USER_ID), ["ana"])
         assert total(book, conditions=conditions_of([either, ((Dimension.MODEL,), ["m"])])) == {"requests": 2}
+
+    def test_a_filter_may_exclude(self, book: Book) -> None:
+        book.record(Fact(1, kind="sandbox"), Fact(2, kind="api_call", set={"model": "m"}), Fact(3, set={"model": "m"}))
+        excluded = Condition((Dimension.KIND,), ("sandbox", "api_call"), excluded=True)
+        assert grouped(book, Dimension.KIND, conditions=(excluded,)) == {("completion",): 1}
+        without_model = Condition((Dimension.MODEL, Dimension.USER_ID), ("m",), excluded=True)
+        assert grouped(book, Dimension.KIND, conditions=(without_model,)) == {("sandbox",): 1}
 
     def test_a_filter_value_is_only_ever_a_value(self, book: Book) -> None:
         book.record(Fact(1, set={"model": "x' OR '1'='1"}))
@@ -248,6 +264,13 @@ class UsageStoreSuite:
         for start in (-(2**53) * 1_000_000, (2**53 - 8 * 86_400) * 1_000_000):
             page = asking(book).query(UsageQuery(ADMIN, start, 2**53 * 1_000_000, limit=7, whole_buckets=True))
             assert [bucket.rows for bucket in page.buckets] == [()] * 7
+
+    def test_an_answer_without_pages_may_be_larger_than_a_page(self, book: Book) -> None:
+        query = UsageQuery(ADMIN, JAN_1, JAN_1 + 2_000 * HOUR_US, Bucket.HOUR, buckets_max=2_000)
+        assert len(asking(book).query(query).buckets) == 2_000
+        for wider in (replace(query, buckets_max=1_999), replace(query, end_us=JAN_1 + 2_000 * HOUR_US + 1)):
+            with pytest.raises(TooManyBuckets):
+                asking(book).query(wider)
 
     def test_an_answer_over_the_bound_is_refused(self, book: Book) -> None:
         book.record(*(Fact(n, set={"model": f"m{n}"}) for n in range(4)))

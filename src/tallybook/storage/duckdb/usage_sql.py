@@ -17,6 +17,7 @@ _MEASURED = {
     "known_cost_usd": "sum(known_cost)",
     "events": "count(*)",
     "unpriced_events": "count(*) FILTER (WHERE cost IS NULL)",
+    "operations": "coalesce(sum(coalesce(operations, CASE WHEN kind = 'sandbox' THEN 1 END)), 0)",
     "sessions": f"{_NAMED_SESSIONS} + count(*) FILTER (WHERE session_id IS NULL)",
     "unpriced_requests": f"coalesce(sum({_REQUESTS}) FILTER (WHERE cost IS NULL), 0)",
 }
@@ -158,7 +159,8 @@ def _list_conditions(plan: ListPlan, uids: Sequence[UUID] | None) -> Iterable[Sq
 
 def _holds(condition: Condition) -> Sql:
     either = [one_of(f"fact.{dimension}", condition.values) for dimension in condition.dimensions]
-    return Sql("(") + joined(" OR ", either) + Sql(")")
+    holds = Sql("(") + joined(" OR ", either) + Sql(")")
+    return Sql("NOT coalesce(") + holds + Sql(", false)") if condition.excluded else holds
 
 
 def _and(conditions: Iterable[Sql]) -> Sql:
