@@ -103,6 +103,16 @@ def test_a_line_is_off_by_at_most_half_a_picodollar(usage: Usage, sheet: dict[st
         assert abs(amounts.get(unit, 0) - exact) <= Fraction(1, 2)
 
 
+@given(any_usages, sheets)
+def test_a_line_names_the_quantity_it_was_charged_for(usage: Usage, sheet: dict[str, Rate]) -> None:
+    rating = rate(Plan("price", sheet), usage)
+    told = {"requests": 1, **usage} | dict(rating.pools)
+    for unit, amount in rating.lines:
+        exact = Fraction(sheet[unit].usd) * PICO_PER_USD * told[unit] / (sheet[unit].per * COUNTERS[unit].scale)
+        assert abs(amount - exact) <= Fraction(1, 2)
+    assert {unit for unit, _ in rating.pools} <= TOKENS & {unit for unit, _ in rating.lines}
+
+
 @given(any_usages, any_sheets)
 def test_no_reported_unit_is_silently_free(usage: Usage, sheet: dict[str, Rate]) -> None:
     """Every rate here is above 0 and no line rounds to 0, so whatever is reported costs or is unpriced."""

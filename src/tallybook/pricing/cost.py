@@ -36,6 +36,8 @@ class Rating(msgspec.Struct, frozen=True, gc=False):
     `cost_pico` is None exactly when unpriced. `known_cost_pico` is the exact sum of `lines` (unit, amount),
     or the given cost; lines of amount 0 are left out. `unpriced_units` names the reported units without a
     rate. Both come in the order of `COUNTERS`. `matched` is what the price is for, such as `openai:gpt-4o`.
+    `pools` (unit, stored units) are the quantities of those lines that were charged for another number than the
+    counter of their name holds, such as the input tokens that no cache gave.
     """
 
     pricing: Pricing
@@ -45,6 +47,7 @@ class Rating(msgspec.Struct, frozen=True, gc=False):
     unpriced_units: tuple[str, ...] = ()
     price_id: str | None = None
     matched: str | None = None
+    pools: tuple[tuple[str, int], ...] = ()
 
 
 def given(cost_pico: int) -> Rating:
@@ -118,6 +121,7 @@ def rate(plan: Plan, usage: Usage) -> Rating:
     # One pass, where every pool is a plain difference and something is charged, which is nearly always.
     cost_pico = 0
     lines = []
+    pools = []
     numerators, denominator = plan.numerators, plan.denominator
     for unit, counter, parts in _deal(tuple(usage), plan.units).differences:
         pool = usage[counter]
@@ -131,8 +135,10 @@ def rate(plan: Plan, usage: Usage) -> Rating:
         if amount:
             cost_pico += amount
             lines.append((unit, amount))
+            if pool != usage.get(unit):
+                pools.append((unit, pool))
     if cost_pico:
-        return Rating(_PRICED, cost_pico, cost_pico, tuple(lines), (), plan.price_id, plan.matched)
+        return Rating(_PRICED, cost_pico, cost_pico, tuple(lines), (), plan.price_id, plan.matched, tuple(pools))
     return _rated_by_pools(plan, usage)
 
 
@@ -146,11 +152,12 @@ def _rated_by_pools(plan: Plan, usage: Usage) -> Rating:
     charged = [(unit, pools[unit] * plan.numerators[unit]) for unit in deal.units]
     lines = tuple((unit, amount) for unit, exact in charged if (amount := divide_half_even(exact, plan.denominator)))
     cost_pico = sum([amount for _, amount in lines])
+    other = tuple((unit, pools[unit]) for unit, _ in lines if pools[unit] != usage.get(unit))
     if unpriced := unpriced_of(deal, left):
-        return Rating(Pricing.UNPRICED, None, cost_pico, lines, unpriced, plan.price_id, plan.matched)
+        return Rating(Pricing.UNPRICED, None, cost_pico, lines, unpriced, plan.price_id, plan.matched, other)
     # A cost that rounds to 0 is a price all the same.
     if any(exact for _, exact in charged):
-        return Rating(Pricing.PRICED, cost_pico, cost_pico, lines, (), plan.price_id, plan.matched)
+        return Rating(Pricing.PRICED, cost_pico, cost_pico, lines, (), plan.price_id, plan.matched, other)
     return Rating(Pricing.FREE, 0, 0, (), (), plan.price_id, plan.matched)
 
 

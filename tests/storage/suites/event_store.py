@@ -50,7 +50,8 @@ class EventStoreSuite:
             batch=True,
             usage={"input_tokens": 10, "audio_seconds": 1_500_000, "requests": 2},
         )
-        rating = Rating(Pricing.UNPRICED, None, 7, (("input_tokens", 7),), ("audio_seconds", "units"), "price_1", "m")
+        lines, pools = (("input_tokens", 7),), (("input_tokens", 6),)
+        rating = Rating(Pricing.UNPRICED, None, 7, lines, ("audio_seconds", "units"), "price_1", "m", pools)
         submission = submit(event, rating=rating)
         (outcome,) = store.append([submission])
         assert outcome.status is Status.INSERTED
@@ -78,6 +79,7 @@ class EventStoreSuite:
             "known_cost": 7,
             "cost_input_tokens": 7,
             "cost_output_tokens": None,
+            "pool_input_tokens": 6,
             "unpriced_units": "audio_seconds,units",
             "price_id": "price_1",
             "matched": "m",

@@ -156,6 +156,24 @@ def test_lines(sheet: dict[str, str], usage: dict[str, int], lines: dict[str, st
 
 
 @pytest.mark.parametrize(
+    ("sheet", "usage", "pools"),
+    [
+        (GPT_4O, {"input_tokens": 1000, "cache_read_tokens": 400}, {}),
+        (CACHED, {"input_tokens": 1000, "cache_read_tokens": 400}, {"input_tokens": 600}),
+        (CACHED, {"input_tokens": 1000, "cache_read_tokens": 0}, {}),
+        (CACHED, {"input_tokens": 1000, "cache_read_tokens": 1000}, {}),
+        (CACHED | {"cache_read": "0"}, {"input_tokens": 1000, "cache_read_tokens": 400}, {"input_tokens": 600}),
+        (AUDIO, {"input_tokens": 100, "cache_read_tokens": 90, "input_audio_tokens": 50}, {"input_audio_tokens": 10}),
+        (GPT_4O, {"cache_read_tokens": 100, "cache_read_audio_tokens": 40}, {"input_tokens": 100}),
+    ],
+)
+def test_pools_are_the_quantities_that_counters_do_not_tell(
+    sheet: dict[str, str], usage: dict[str, int], pools: dict[str, int]
+) -> None:
+    assert dict(rated(usage, **sheet).pools) == pools
+
+
+@pytest.mark.parametrize(
     ("sheet", "usage", "known_usd", "unpriced"),
     [
         ({}, {"output_tokens": 5, "input_tokens": 10}, "0", ("input_tokens", "output_tokens")),

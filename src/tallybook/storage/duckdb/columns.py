@@ -56,6 +56,7 @@ def fact_values(rows: Sequence[Submission], *, revision: int) -> Columns:
     columns.update({name: values for (name, is_column), values in zip(_EVENT_COLUMNS, told, strict=True) if is_column})
     columns.update(_spread([row.event.usage for row in rows], "{}"))
     columns.update(_spread([dict(row.rating.lines) for row in rows], "cost_{}"))
+    columns.update(_spread([dict(row.rating.pools) for row in rows], "pool_{}"))
     columns["pricing"] = [row.rating.pricing._value_ for row in rows]
     columns["price_id"] = [row.rating.price_id for row in rows]
     columns["matched"] = [row.rating.matched for row in rows]

@@ -137,7 +137,23 @@ CREATE TABLE facts (                  -- one row per revision; never changed
     cost_workspace_bytes_in BIGINT,
     cost_workspace_bytes_out BIGINT,
     cost_files_changed BIGINT,
-    cost_oom_killed BIGINT
+    cost_oom_killed BIGINT,
+    -- what a line was charged for, where that is another number than its counter holds: totals without their parts
+    pool_input_tokens BIGINT,
+    pool_output_tokens BIGINT,
+    pool_cache_read_tokens BIGINT,
+    pool_cache_write_tokens BIGINT,
+    pool_cache_write_5m_tokens BIGINT,
+    pool_cache_write_30m_tokens BIGINT,
+    pool_cache_write_1h_tokens BIGINT,
+    pool_cache_write_12h_tokens BIGINT,
+    pool_reasoning_tokens BIGINT,
+    pool_input_audio_tokens BIGINT,
+    pool_output_audio_tokens BIGINT,
+    pool_cache_read_audio_tokens BIGINT,
+    pool_input_image_tokens BIGINT,
+    pool_output_image_tokens BIGINT,
+    pool_cache_read_image_tokens BIGINT
 );
 
 CREATE TABLE corrections (            -- names the revision that is no longer in force, and what replaces it
