@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from tallybook.analytics.query import LineItem
 from tallybook.core.counters import Usage
 from tallybook.core.time_window import TimeWindow
 
@@ -34,6 +35,32 @@ class UsagePage:
     """
 
     buckets: tuple[UsageBucket, ...]
+    next_page: str | None
+
+
+class LineRow(NamedTuple):
+    """What one line cost one combination of the grouped values: never 0.
+
+    `quantity` is what it was charged for, in stored units of the line's counter; None where the caller supplied the
+    cost.
+    """
+
+    group: Group
+    item: LineItem
+    cost_pico: int
+    quantity: int | None
+
+
+class LineBucket(NamedTuple):
+    window: TimeWindow
+    rows: tuple[LineRow, ...]
+
+
+@dataclass(frozen=True)
+class LinePage:
+    """As `UsagePage`; rows ascend by group, model and unit."""
+
+    buckets: tuple[LineBucket, ...]
     next_page: str | None
 
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import gcd
 
-from tallybook.analytics.query import Condition, Dimension, EventQuery, UsageQuery
-from tallybook.core.time_window import Bucket, TimeWindow, bucket_rule
+from tallybook.analytics.query import Condition, Dimension, EventQuery, LineItem, LineQuery, UsageQuery
+from tallybook.core.time_window import SECOND_US, Bucket, TimeWindow, bucket_rule
 
 STORABLE = TimeWindow(0, 2**62)
 """Every instant an engine can hold. Windows beyond it are answered without asking one."""
@@ -54,6 +54,14 @@ class AggregatePlan:
 
 
 @dataclass(frozen=True)
+class LinePlan:
+    """One page of a query of cost lines: those of `line_items`, or of all if there are none."""
+
+    counted: AggregatePlan
+    line_items: tuple[LineItem, ...]
+
+
+@dataclass(frozen=True)
 class Position:
     """The last event of the page before, and the commit at which the walk began."""
 
@@ -79,6 +87,8 @@ class ListPlan:
 
 def page_window(query: UsageQuery, now_us: int) -> TimeWindow:
     """The whole range that the pages of a query cover."""
+    if query.whole_seconds:
+        now_us = -(-now_us // SECOND_US) * SECOND_US
     window = TimeWindow(query.start_us, now_us if query.end_us is None else query.end_us)
     if query.whole_buckets and query.bucket is not Bucket.ALL and window.start_us < window.end_us:
         return window.widened(bucket_rule(query.bucket, query.zone))
@@ -102,6 +112,10 @@ def aggregate_plan(query: UsageQuery, covered: TimeWindow, edges: list[int], row
         measures=query.measures,
         rows_max=rows_max,
     )
+
+
+def line_plan(query: LineQuery, covered: TimeWindow, edges: list[int], rows_max: int) -> LinePlan:
+    return LinePlan(aggregate_plan(query, covered, edges, rows_max), query.line_items)
 
 
 def list_plan(query: EventQuery, after: Position | None) -> ListPlan:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from tallybook.core.counters import COUNTERS, Aggregate
@@ -127,8 +128,8 @@ class UsageQuery:
     """Usage in time buckets. Instants are microseconds; the window is half-open.
 
     `end_us` None: now, frozen over the pages of a walk. `whole_buckets` widens the window to whole buckets;
-    otherwise the outer two are clipped to it. `limit` None: all buckets at once, `buckets_max` at most. `page`: the
-    `next_page` of the page before.
+    otherwise the outer two are clipped to it. `whole_seconds` moves that `now` up to a full second. `limit` None: all
+    buckets at once, `buckets_max` at most. `page`: the `next_page` of the page before.
     """
 
     reach: Reach
@@ -137,6 +138,7 @@ class UsageQuery:
     bucket: Bucket = Bucket.DAY
     zone: ZoneInfo = UTC_ZONE
     whole_buckets: bool = False
+    whole_seconds: bool = False
     group_by: tuple[Dimension, ...] = ()
     conditions: tuple[Condition, ...] = ()
     measures: tuple[str, ...] = DEFAULT_MEASURES
@@ -158,6 +160,33 @@ class UsageQuery:
     def question(self) -> str:
         """Names the question apart from the page that is asked for; cursors are bound to it."""
         return repr(replace(self, limit=None, page=None))
+
+
+GIVEN = "given"
+"""Stands for the unit where the caller supplied the cost."""
+
+
+class LineItem(NamedTuple):
+    """What a line of a cost is for: a unit of a model, in a report `gpt-4o, input_tokens`."""
+
+    model: str | None
+    unit: str
+
+    @property
+    def text(self) -> str:
+        return self.unit if self.model is None else f"{self.model}, {self.unit}"
+
+    @staticmethod
+    def of(text: str) -> "LineItem":
+        model, comma, unit = text.rpartition(", ")
+        return LineItem(model if comma else None, unit)
+
+
+@dataclass(frozen=True)
+class LineQuery(UsageQuery):
+    """Costs line by line, of events whose cost is known in full. `line_items` (): all; `measures` play no part."""
+
+    line_items: tuple[LineItem, ...] = ()
 
 
 @dataclass(frozen=True)

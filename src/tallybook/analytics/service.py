@@ -3,25 +3,28 @@
 from collections.abc import Callable
 from itertools import groupby, pairwise
 from operator import attrgetter
-from typing import cast
+from typing import NamedTuple, TypeVar, cast
 from uuid import UUID
 
-from tallybook.analytics.answer import EventPage, EventRecord, UsageBucket, UsagePage, UsageRow
+from tallybook.analytics.answer import EventPage, EventRecord, LineBucket, LinePage, UsageBucket, UsagePage, UsageRow
 from tallybook.analytics.errors import NoSuchEvent, TooManyBuckets, TooManyRows
 from tallybook.analytics.plan import (
     STORABLE,
     Position,
     aggregate_plan,
+    line_plan,
     list_plan,
     page_edges,
     page_window,
 )
-from tallybook.analytics.query import EventQuery, Reach, UsageQuery
-from tallybook.analytics.store import AggregateRow, UsageStore
+from tallybook.analytics.query import EventQuery, LineQuery, Reach, UsageQuery
+from tallybook.analytics.store import AggregateRow, BucketLine, UsageStore
 from tallybook.core.clock import Clock
 from tallybook.core.errors import invalid
 from tallybook.core.paging import BadCursor, Cursors
 from tallybook.core.time_window import TimeWindow
+
+_Row = TypeVar("_Row", AggregateRow, BucketLine)
 
 
 class UsageService:
@@ -47,19 +50,31 @@ class UsageService:
 
     def query(self, query: UsageQuery) -> UsagePage:
         """One page of buckets. Raises `InvalidInput`, `TooManyBuckets` and `TooManyRows`."""
-        query.check()
-        window = self._rest_of(query)
-        edges = page_edges(query, window, query.limit or query.buckets_max)
-        if not edges:
-            return UsagePage((), None)
-        has_more = edges[-1] < window.end_us
-        if has_more and query.limit is None:
-            raise TooManyBuckets(query.buckets_max)
-        covered = TimeWindow(window.start_us, min(edges[-1], window.end_us))
-        self._before_read()
-        rows = self._rows(query, covered, edges)
-        next_page = self._cursors.seal(query.question, (edges[-1], window.end_us)) if has_more else None
-        return UsagePage(_buckets(covered, edges, rows), next_page)
+        page = self._page_of(query)
+        rows: list[AggregateRow] = []
+        if page.is_storable:
+            self._before_read()
+            rows = self._store.aggregate(aggregate_plan(query, page.covered, page.edges, self._rows_max))
+        of_bucket = self._by_bucket(rows)
+        buckets = (
+            UsageBucket(window, tuple(UsageRow(row.group, row.numbers) for row in of_bucket.get(number, ())))
+            for number, window in enumerate(page.windows)
+        )
+        return UsagePage(tuple(buckets), page.next_page)
+
+    def query_lines(self, query: LineQuery) -> LinePage:
+        """One page of buckets of cost lines. Raises as `query` does."""
+        page = self._page_of(query)
+        rows: list[BucketLine] = []
+        if page.is_storable:
+            self._before_read()
+            rows = self._store.lines(line_plan(query, page.covered, page.edges, self._rows_max))
+        of_bucket = self._by_bucket(rows)
+        buckets = (
+            LineBucket(window, tuple(found.row for found in of_bucket.get(number, ())))
+            for number, window in enumerate(page.windows)
+        )
+        return LinePage(tuple(buckets), page.next_page)
 
     def list_events(self, query: EventQuery) -> EventPage:
         """One page of events, newest first. Raises `InvalidInput`."""
@@ -81,6 +96,24 @@ class UsageService:
             raise NoSuchEvent(uid)
         return event
 
+    def _page_of(self, query: UsageQuery) -> "_Page":
+        query.check()
+        window = self._rest_of(query)
+        edges = page_edges(query, window, query.limit or query.buckets_max)
+        if not edges:
+            return _Page(window, [], None)
+        has_more = edges[-1] < window.end_us
+        if has_more and query.limit is None:
+            raise TooManyBuckets(query.buckets_max)
+        covered = TimeWindow(window.start_us, min(edges[-1], window.end_us))
+        next_page = self._cursors.seal(query.question, (edges[-1], window.end_us)) if has_more else None
+        return _Page(covered, edges, next_page)
+
+    def _by_bucket(self, rows: list[_Row]) -> dict[int, list[_Row]]:
+        if len(rows) > self._rows_max:
+            raise TooManyRows(self._rows_max)
+        return {number: list(members) for number, members in groupby(rows, key=attrgetter("bucket"))}
+
     def _rest_of(self, query: UsageQuery) -> TimeWindow:
         """What is left of the range at the page asked for; the first page fixes its end."""
         position = self._opened(query.question, query.page)
@@ -88,14 +121,6 @@ class UsageService:
             return page_window(query, self._clock.now_us())
         next_start, end = position
         return TimeWindow(cast(int, next_start), cast(int, end))
-
-    def _rows(self, query: UsageQuery, covered: TimeWindow, edges: list[int]) -> list[AggregateRow]:
-        if covered.end_us <= STORABLE.start_us or covered.start_us >= STORABLE.end_us:
-            return []
-        rows = self._store.aggregate(aggregate_plan(query, covered, edges, self._rows_max))
-        if len(rows) > self._rows_max:
-            raise TooManyRows(self._rows_max)
-        return rows
 
     def _position(self, query: EventQuery) -> Position | None:
         position = self._opened(query.question, query.page)
@@ -113,15 +138,26 @@ class UsageService:
             raise invalid("query", "page", msg=str(error)) from None
 
 
-def _buckets(covered: TimeWindow, edges: list[int], rows: list[AggregateRow]) -> tuple[UsageBucket, ...]:
-    """Every bucket between the edges, the outer two clipped to what is covered."""
-    by_bucket = {
-        number: tuple(UsageRow(row.group, row.numbers) for row in members)
-        for number, members in groupby(rows, key=attrgetter("bucket"))
-    }
-    clipped = [covered.start_us, *edges[1:-1], covered.end_us]
-    windows = [TimeWindow(start, end) for start, end in pairwise(clipped)]
-    return tuple(UsageBucket(window, by_bucket.get(number, ())) for number, window in enumerate(windows))
+class _Page(NamedTuple):
+    """The buckets of a page: what they cover, their edges (none: no buckets), and the cursor behind them."""
+
+    covered: TimeWindow
+    edges: list[int]
+    next_page: str | None
+
+    @property
+    def windows(self) -> list[TimeWindow]:
+        """Every bucket between the edges, the outer two clipped to what is covered."""
+        if not self.edges:
+            return []
+        clipped = [self.covered.start_us, *self.edges[1:-1], self.covered.end_us]
+        return [TimeWindow(start, end) for start, end in pairwise(clipped)]
+
+    @property
+    def is_storable(self) -> bool:
+        """Whether an engine may hold anything of it."""
+        start_us, end_us = self.covered.start_us, self.covered.end_us
+        return bool(self.edges) and end_us > STORABLE.start_us and start_us < STORABLE.end_us
 
 
 def _is_uid(text: str) -> bool:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from tallybook.analytics.answer import EventRecord, Group, Numbers
-from tallybook.analytics.plan import AggregatePlan, ListPlan
+from tallybook.analytics.answer import EventRecord, Group, LineRow, Numbers
+from tallybook.analytics.plan import AggregatePlan, LinePlan, ListPlan
 from tallybook.analytics.query import Reach
 
 
@@ -14,6 +14,13 @@ class AggregateRow(NamedTuple):
     bucket: int
     group: Group
     numbers: Numbers
+
+
+class BucketLine(NamedTuple):
+    """As `AggregateRow`."""
+
+    bucket: int
+    row: LineRow
 
 
 class EventSlice(NamedTuple):
@@ -28,6 +35,10 @@ class UsageStore(Protocol):
 
     def aggregate(self, plan: AggregatePlan) -> list[AggregateRow]:
         """At most `plan.rows_max + 1` rows, by bucket and group ascending, None last."""
+        ...
+
+    def lines(self, plan: LinePlan) -> list[BucketLine]:
+        """At most `plan.counted.rows_max + 1` lines, by bucket, group, model and unit ascending, None last."""
         ...
 
     def list_events(self, plan: ListPlan) -> EventSlice: ...

@@ -12,12 +12,14 @@ from tallybook.analytics.query import (
     Condition,
     Dimension,
     EventQuery,
+    LineItem,
+    LineQuery,
     Reach,
     UsageQuery,
     conditions_of,
 )
 from tallybook.analytics.service import UsageService
-from tallybook.core.counters import COUNTERS
+from tallybook.core.counters import COUNTERS, Aggregate
 from tallybook.core.errors import InvalidInput
 from tallybook.core.paging import Cursors
 from tallybook.core.time_window import DAY_US, HOUR_US, Bucket
@@ -44,6 +46,13 @@ def grouped(book: Book, *dimensions: Dimension, **fields: Any) -> dict[Any, int 
     query = UsageQuery(ADMIN, JAN_1, JAN_1 + 100 * DAY_US, Bucket.ALL, group_by=dimensions, measures=("requests",))
     (bucket,) = asking(book).query(replace(query, **fields)).buckets
     return {row.group: row.numbers[0] for row in bucket.rows}
+
+
+def lines(book: Book, **fields: Any) -> dict[str, tuple[int, int | None]]:
+    """Cost and quantity by line, over everything."""
+    query = LineQuery(ADMIN, JAN_1, JAN_1 + 100 * DAY_US, Bucket.ALL)
+    (bucket,) = asking(book).query_lines(replace(query, **fields)).buckets
+    return {row.item.text: (row.cost_pico, row.quantity) for row in bucket.rows}
 
 
 def listed(book: Book, **fields: Any) -> list[str]:
@@ -132,6 +141,95 @@ class UsageStoreSuite:
     def test_all_measures_fit_in_one_query(self, book: Book) -> None:
         book.record(Fact(1, set={"units": 5}))
         assert total(book, *MEASURES)["units"] == 5
+
+    # --- cost lines
+
+    def test_lines_are_what_each_unit_of_a_model_cost(self, book: Book) -> None:
+        book.record(
+            Fact(1, cost=9, set={"model": "m", "input_tokens": 5, "cost_input_tokens": 9}),
+            Fact(2, cost=7, set={"model": "m", "input_tokens": 8, "cost_input_tokens": 3, "cost_output_tokens": 4}),
+            Fact(3, cost=2, set={"model": "n", "cost_images": 2, "images": 1}),
+            Fact(4, cost=1, set={"cost_requests": 1}),
+        )
+        assert lines(book) == {
+            "m, input_tokens": (12, 13),
+            "m, output_tokens": (4, None),
+            "n, images": (2, 1),
+            "requests": (1, 1),
+        }
+
+    def test_a_line_has_the_quantity_it_was_charged_for(self, book: Book) -> None:
+        usage = {"model": "m", "input_tokens": 100, "cache_read_tokens": 40}
+        book.record(
+            Fact(
+                1, cost=9, set={**usage, "cost_input_tokens": 6, "pool_input_tokens": 60, "cost_cache_read_tokens": 3}
+            ),
+            Fact(2, cost=9, set={**usage, "cost_input_tokens": 9}),
+            Fact(3, cost=0, set={**usage}),  # free: no line
+        )
+        assert lines(book) == {"m, input_tokens": (15, 160), "m, cache_read_tokens": (3, 40)}
+
+    def test_a_given_cost_is_a_line_of_its_own(self, book: Book) -> None:
+        book.record(Fact(1, cost=5, set={"model": "m", "pricing": "given", "input_tokens": 3}))
+        assert lines(book) == {"m, given": (5, None)}
+
+    def test_lines_add_up_to_the_cost_without_the_unpriced(self, book: Book) -> None:
+        book.record(
+            Fact(1, cost=9, set={"model": "m", "cost_input_tokens": 9}),
+            Fact(2, cost=None, known_cost=4, set={"model": "m", "cost_input_tokens": 4}),
+            Fact(3, cost=5, set={"model": "m", "pricing": "given"}),
+        )
+        assert sum(cost for cost, _ in lines(book).values()) == total(book, "cost_usd")["cost_usd"] == 14
+
+    @pytest.mark.parametrize("unit", [name for name, counter in COUNTERS.items() if counter.aggregate is Aggregate.SUM])
+    def test_every_unit_has_its_line(self, book: Book, unit: str) -> None:
+        book.record(Fact(1, cost=2, set={unit: 3, f"cost_{unit}": 2}))
+        assert lines(book) == {unit: (2, 3)}
+
+    def test_line_items_are_matched_whole(self, book: Book) -> None:
+        named = {"cost_input_tokens": 1, "cost_output_tokens": 2}
+        book.record(*(Fact(n, cost=3, set={"model": model, **named}) for n, model in enumerate(["m", "m, n", None])))
+        for texts in (
+            ["m, input_tokens"],
+            ["m, n, output_tokens", "m, input_tokens"],
+            ["output_tokens"],
+            ["m"],
+            ["n, m"],
+        ):
+            found = lines(book, line_items=tuple(map(LineItem.of, texts)))
+            assert set(found) == {text for text in texts if text not in ("m", "n, m")}
+
+    def test_lines_by_group_bucket_and_filter_of_what_is_in_force(self, book: Book) -> None:
+        first = Fact(1, cost=9, set={"model": "m", "project_id": "p", "cost_input_tokens": 9})
+        other = Fact(2, cost=4, occurred_at=JAN_1 + DAY_US, set={"model": "m", "cost_input_tokens": 4})
+        book.record(first, other, Fact(3, org_id="other", cost=1, set={"cost_input_tokens": 1}))
+        recorded_at = book.recorded_at
+        book.amend(first, cost=6, set={"model": "m", "project_id": "q", "cost_input_tokens": 6})
+        query = LineQuery(ADMIN, JAN_1, JAN_1 + 3 * DAY_US, group_by=(Dimension.PROJECT_ID,))
+
+        def costs(**fields: Any) -> list[list[tuple[Any, int]]]:
+            page = asking(book).query_lines(replace(query, **fields))
+            return [[(row.group, row.cost_pico) for row in bucket.rows] for bucket in page.buckets]
+
+        assert costs() == [[(("q",), 6)], [((None,), 4)], []]
+        assert costs(as_of_us=recorded_at) == [[(("p",), 9)], [((None,), 4)], []]
+        assert costs(conditions=only(Dimension.PROJECT_ID, "q")) == [[(("q",), 6)], [], []]
+        assert costs(bucket=Bucket.ALL, group_by=(Dimension.KIND,)) == [[(("completion",), 10)]]
+        assert costs(group_by=(), reach=Reach("k", ("other",))) == [[((), 1)], [], []]
+
+    def test_lines_are_paged_and_bounded_like_sums(self, book: Book) -> None:
+        costs = {"cost_input_tokens": 1, "cost_output_tokens": 1}
+        book.record(*(Fact(n, cost=2, occurred_at=JAN_1 + n * DAY_US, set=costs) for n in range(3)))
+        query = LineQuery(ADMIN, JAN_1, JAN_1 + 3 * DAY_US)
+        whole = asking(book, rows_max=6).query_lines(query)
+        with pytest.raises(TooManyRows):
+            asking(book, rows_max=5).query_lines(query)
+        first = asking(book, rows_max=2).query_lines(replace(query, limit=1))
+        assert first.buckets == whole.buckets[:1]
+        second = asking(book).query_lines(replace(query, limit=2, page=first.next_page))
+        assert (second.buckets, second.next_page) == (whole.buckets[1:], None)
+        with pytest.raises(InvalidInput, match="page"):
+            asking(book).query_lines(replace(query, page=first.next_page, line_items=(LineItem.of("m"),)))
 
     # --- groups and filters
 

@@ -10,14 +10,14 @@ from uuid import UUID
 
 import duckdb
 
-from tallybook.analytics.answer import EventRecord
-from tallybook.analytics.plan import STORABLE, AggregatePlan, ListPlan, Span
-from tallybook.analytics.query import Reach
-from tallybook.analytics.store import AggregateRow, EventSlice
+from tallybook.analytics.answer import EventRecord, LineRow
+from tallybook.analytics.plan import STORABLE, AggregatePlan, LinePlan, ListPlan, Span
+from tallybook.analytics.query import LineItem, Reach
+from tallybook.analytics.store import AggregateRow, BucketLine, EventSlice
 from tallybook.core.counters import COUNTERS
 from tallybook.core.time_window import TimeWindow
 from tallybook.metering.identity import identity_of, request_key_of
-from tallybook.storage.duckdb import arrivals, usage_sql
+from tallybook.storage.duckdb import arrivals, line_sql, usage_sql
 from tallybook.storage.duckdb.engine import DuckEngine
 from tallybook.storage.duckdb.in_force import Sql, has_corrections, newest_seq
 
@@ -39,6 +39,16 @@ class DuckUsageStore:
             rows = _rows(reader, usage_sql.aggregate(replace(plan, span=span), corrected=corrected))
         first = 1 + len(plan.group_by)
         return [AggregateRow(row[0], row[1:first], row[first:]) for row in rows]
+
+    def lines(self, plan: LinePlan) -> list[BucketLine]:
+        with self._snapshot() as reader:
+            span = _capped(reader, plan.counted.span, plan.counted.as_of_us)
+            plan = replace(plan, counted=replace(plan.counted, span=span))
+            rows = _rows(reader, line_sql.lines(plan, corrected=_has_corrections(reader, span)))
+        return [
+            BucketLine(bucket, LineRow(tuple(group), LineItem(model, unit), cost_pico, quantity))
+            for bucket, *group, model, unit, cost_pico, quantity in rows
+        ]
 
     def list_events(self, plan: ListPlan) -> EventSlice:
         with self._snapshot() as reader:

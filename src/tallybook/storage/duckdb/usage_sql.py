@@ -83,18 +83,27 @@ EVENT_COLUMNS = (
 
 def aggregate(plan: AggregatePlan, *, corrected: bool) -> Sql:
     """Rows of (bucket, grouped values…, measures…), ascending by bucket and group, None last."""
-    keys = [_bucket(plan.slices), *(Sql(name) for name in plan.group_by)]
+    keys = grouping(plan)
     numbers = [Sql(_number(MEASURES[name])) for name in plan.measures]
     ordinals = range(1, len(keys) + 1)
     return (
         Sql("SELECT")
         + joined(", ", [*keys, *numbers])
-        + in_force(plan.span, corrected=corrected)
-        + _and(map(_holds, plan.conditions))
+        + chosen(plan, corrected=corrected)
         + Sql("GROUP BY " + ", ".join(map(str, ordinals)))
         + Sql("ORDER BY " + ", ".join(f"{ordinal} NULLS LAST" for ordinal in ordinals))
         + Sql("LIMIT ?", (plan.rows_max + 1,))
     )
+
+
+def grouping(plan: AggregatePlan) -> list[Sql]:
+    """The bucket and the grouped values, to select and group by."""
+    return [_bucket(plan.slices), *(Sql(f"fact.{name}") for name in plan.group_by)]
+
+
+def chosen(plan: AggregatePlan, *, corrected: bool) -> Sql:
+    """`FROM … WHERE …`: the facts that a plan counts. Further conditions follow with AND."""
+    return in_force(plan.span, corrected=corrected) + _and(map(_holds, plan.conditions))
 
 
 def newest(plan: ListPlan, uids: Sequence[UUID] | None, *, corrected: bool) -> Sql:
