@@ -71,14 +71,15 @@ def test_a_price_is_answered_as_it_was_sent(admin: httpx.Client) -> None:
         effective_from="2026-01-31T12:00:00+02:00",
         effective_to="2027-01-01T00:00:00.000001Z",
         source="https://openai.com/api/pricing",
-        daily={"from": "16:30", "to": "00:30:05"},
+        daily={"from": "16:30", "to": "00:30:05", "weekdays": ["mon", "sun"]},
+        when={"image_quality": "hd", "image_size": "1024x1024"},
         rates={
             "input_tokens": {
                 "per": 1000,
                 "usd": "2.50",
                 "tiers": [{"above": 200000, "usd": "5.0"}, {"above": 1000000, "usd": "0"}],
             },
-            "audio_seconds": {"per": 3600, "usd": "1e-7"},
+            "audio_seconds": {"per": 3600, "usd": "1e-7", "at_least": 10},
         },
     )
     answer = put(admin, wanted)
@@ -93,7 +94,7 @@ def test_a_price_is_answered_as_it_was_sent(admin: httpx.Client) -> None:
         "origin": "org",
         "effective_from": "2026-01-31T10:00:00Z",
         "supersedes": None,
-        "rates": {**wanted["rates"], "audio_seconds": {"per": 3600, "usd": "0.0000001"}},
+        "rates": {**wanted["rates"], "audio_seconds": {"per": 3600, "usd": "0.0000001", "at_least": 10}},
     }
 
 
@@ -504,3 +505,37 @@ def test_origins(admin: httpx.Client, origin: str) -> None:
 
 def test_without_a_catalogue_there_are_no_common_prices(admin: httpx.Client) -> None:
     assert listed(admin, origin="catalogue") == listed(admin, origin="overlay") == []
+
+
+def test_an_image_costs_what_its_size_and_quality_cost(admin: httpx.Client) -> None:
+    for size, usd in (("1024x1024", "0.04"), ("1792x1024", "0.08")):
+        when = {"image_size": size, "image_quality": "standard"}
+        rates = {"images": {"usd": usd, "per": 1}}
+        assert put(admin, sheet(model="painter", when=when, rates=rates)).status_code == 201
+    about = {"model": "painter", "usage": {"images": 2}, "image_quality": "Standard"}
+    events = [about, {**about, "image_size": "1792X1024"}]
+    results = admin.post("/v1/events", json={"events": events}).raise_for_status().json()["results"]
+    assert [(each["pricing"], each["cost_usd"]) for each in results] == [("unpriced", None), ("priced", "0.16")]
+    said = {"image_size": "1024x1024", "image_quality": "standard"}
+    found = admin.get("/v1/prices/resolve", params={"model": "painter", **said}).raise_for_status().json()
+    assert found["price"]["when"] == {"image_quality": "standard", "image_size": "1024x1024"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "loc"),
+    [
+        ({"when": {"colour": "red"}}, ["body", "when", "colour"]),
+        ({"when": {"image_size": ""}}, ["body", "when", "image_size"]),
+        ({"daily": {"from": "01:00", "to": "02:00", "weekdays": ["monday"]}}, ["body", "daily", "weekdays", 0]),
+        (
+            {"rates": {"input_tokens": {"usd": "1", "per": 1, "at_least": 5}}},
+            ["body", "rates", "input_tokens", "at_least"],
+        ),
+        (
+            {"rates": {"audio_seconds": {"usd": "1", "per": 1, "at_least": "5"}}},
+            ["body", "rates", "audio_seconds", "at_least"],
+        ),
+    ],
+)
+def test_conditions_that_cannot_be(admin: httpx.Client, fields: dict[str, Any], loc: list[str | int]) -> None:
+    assert faults(put(admin, sheet(**fields))) == [loc]

@@ -129,7 +129,7 @@ def test_every_dimension_and_measure_is_named() -> None:
         ("## Keys", {*KeyWanted.model_fields, *KeyShown.model_fields} - {"object"}),
         ("## Orgs", set(OrgWanted.model_fields)),
         ("## Prices", {*PriceWanted.model_fields, *RateWanted.model_fields, *TierWanted.model_fields, *Mode, *Match}),
-        ("## Prices", {str(field.alias) for field in DailyWanted.model_fields.values()} | {*Origin}),
+        ("## Prices", {field.alias or name for name, field in DailyWanted.model_fields.items()} | {*Origin}),
         ("## Prices", set(PriceQuery.model_fields) - {"limit", "page"}),
         (
             "### Which price: `GET /v1/prices/resolve`",

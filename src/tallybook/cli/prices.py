@@ -50,17 +50,31 @@ def list_prices(options: Options, as_json: bool, **narrowed: Any) -> None:
         print_rows([_shown(row) for row in rows], COLUMNS, empty="no prices")
 
 
-@prices.command("explain")
+class WhenCommand(PairsCommand):
+    pair_flags = ("--when",)
+
+
+_when_option = click.option(
+    "--when",
+    type=PairType(),
+    multiple=True,
+    metavar="FIELD=WORD...",
+    help="Events that say so: context_level, image_operation, image_quality or image_size.",
+)
+
+
+@prices.command("explain", cls=WhenCommand)
 @click.argument("model")
 @click.option("--provider", help="The provider that events name.")
 @click.option("--at", metavar="DATE", callback=instant_option, help="When the event occurs; now by default.")
 @click.option("--mode", type=click.Choice(_MODES), default="standard", show_default=True)
+@_when_option
 @shared_options
 @json_option
-def explain_price(options: Options, as_json: bool, model: str, **asked: Any) -> None:
+def explain_price(options: Options, as_json: bool, model: str, when: tuple[Pair, ...], **asked: Any) -> None:
     """Show which price an event gets that names MODEL, every price that could have been it, and why."""
     with open_client(options) as client:
-        found = client.prices.resolve(model, **asked)
+        found = client.prices.resolve(model, when=dict(when), **asked)
     if as_json:
         print_json(found)
         return
@@ -108,7 +122,7 @@ def show_differences(options: Options, as_json: bool, limit: int) -> None:
 
 
 class SetCommand(PairsCommand):
-    pair_flags = ("--rate", "--tier")
+    pair_flags = ("--rate", "--tier", "--at-least", "--when")
 
 
 @prices.command("set", cls=SetCommand)
@@ -123,6 +137,14 @@ class SetCommand(PairsCommand):
     multiple=True,
     metavar="UNIT=ABOVE:USD...",
     help="Another amount for events of more than ABOVE input tokens.",
+)
+@click.option(
+    "--at-least",
+    "least",
+    type=PairType(),
+    multiple=True,
+    metavar="UNIT=N...",
+    help="The least that is charged for a request that reports any of the unit.",
 )
 @click.option(
     "--per",
@@ -142,6 +164,8 @@ class SetCommand(PairsCommand):
 )
 @click.option("--to", "effective_to", metavar="DATE", callback=instant_option, help="Valid before this instant.")
 @click.option("--daily", metavar="FROM-TO", help="Only for this part of each day (UTC), such as 16:30-00:30.")
+@click.option("--weekdays", metavar="DAYS", help="Only on these days of the week, such as mon,tue; with --daily.")
+@_when_option
 @click.option("--provider", help="Only for events of this provider.")
 @click.option("--match", type=click.Choice(["equals", "prefix", "regex"]), default="equals", show_default=True)
 @click.option("--mode", type=click.Choice(_MODES), default="standard", show_default=True)
@@ -156,8 +180,11 @@ def set_price(
     output_usd: str | None,
     rates: tuple[Pair, ...],
     tiers: tuple[Pair, ...],
+    least: tuple[Pair, ...],
     per: int,
     daily: str | None,
+    weekdays: str | None,
+    when: tuple[Pair, ...],
     as_json: bool,
     **fields: Any,
 ) -> None:
@@ -169,9 +196,10 @@ def set_price(
     pairs = [Pair(unit, usd) for unit, usd in shorthand if usd is not None]
     sheet = rate_sheet([*pairs, *rates], per)
     add_tiers(sheet, tiers)
-    window = daily_window(daily)
+    add_least(sheet, least)
+    window = daily_window(daily, weekdays)
     with open_client(options) as client:
-        price = client.prices.put(model, sheet, daily=window, **fields)
+        price = client.prices.put(model, sheet, daily=window, when=dict(when), **fields)
     if as_json:
         print_json(price)
     else:
@@ -204,13 +232,26 @@ def add_tiers(sheet: dict[str, dict[str, Any]], pairs: Sequence[Pair]) -> None:
         sheet[unit].setdefault("tiers", []).append({"above": int(match[1]), "usd": match[2]})
 
 
-def daily_window(text: str | None) -> dict[str, str] | None:
+def add_least(sheet: dict[str, dict[str, Any]], pairs: Sequence[Pair]) -> None:
+    """Adds `unit=least` to the rate of its unit."""
+    for unit, text in pairs:
+        if unit not in sheet:
+            raise click.UsageError(f"{unit} has a least and no rate")
+        if not (text.isascii() and text.isdigit()):
+            raise click.UsageError(f"the least of {unit} must be a whole number, not {text!r}")
+        sheet[unit]["at_least"] = int(text)
+
+
+def daily_window(text: str | None, weekdays: str | None = None) -> dict[str, Any] | None:
     if text is None:
+        if weekdays is not None:
+            raise click.UsageError("--weekdays goes with --daily")
         return None
     match = _DAILY.fullmatch(text)
     if match is None:
         raise click.UsageError(f"--daily must be two times of day such as 16:30-00:30, not {text!r}")
-    return {"from": match[1], "to": match[2]}
+    window: dict[str, Any] = {"from": match[1], "to": match[2]}
+    return window if weekdays is None else {**window, "weekdays": weekdays.split(",")}
 
 
 def _shown(price: Record) -> Record:
@@ -221,12 +262,18 @@ def _shown(price: Record) -> Record:
 def _place(price: Record) -> Record:
     """What a price is for and when, in few words."""
     names = price["model"] if price["provider"] is None else f"{price['provider']}:{price['model']}"
+    when = " ".join(f"{field}={word}" for field, word in price["when"].items())
+    matched = names if price.get("match", "equals") == "equals" else f"{price['match']} {names}"
     return {
-        "models": names if price.get("match", "equals") == "equals" else f"{price['match']} {names}",
+        "models": f"{matched} if {when}" if when else matched,
         "from": _day(price["effective_from"]),
         "to": _day(price.get("effective_to")),
-        "daily": None if price["daily"] is None else f"{price['daily']['from']}-{price['daily']['to']}",
+        "daily": None if price["daily"] is None else _window_text(price["daily"]),
     }
+
+
+def _window_text(daily: Record) -> str:
+    return " ".join([f"{daily['from']}-{daily['to']}", *filter(None, [",".join(daily.get("weekdays", ()))])])
 
 
 def _day(instant: str | None) -> str | None:
@@ -240,7 +287,8 @@ def _sheet(rates: Mapping[str, Record] | None) -> dict[str, str]:
 
 
 def _tiers(rate: Record) -> list[str]:
-    return [f"{tier['above']}:{tier['usd']}" for tier in rate.get("tiers", ())]
+    least = [f"at least {rate['at_least']}"] if "at_least" in rate else []
+    return [*(f"{tier['above']}:{tier['usd']}" for tier in rate.get("tiers", ())), *least]
 
 
 def _summary(found: Record) -> Record:
@@ -261,6 +309,8 @@ def _rate_rows(rates: Mapping[str, Record]) -> Iterator[Record]:
         yield {"rate": unit, "usd": rate["usd"], "per": rate["per"]}
         for tier in rate.get("tiers", ()):
             yield {"rate": f"  above {tier['above']} input tokens", "usd": tier["usd"], "per": rate["per"]}
+        if "at_least" in rate:
+            yield {"rate": f"  at least {rate['at_least']} a request", "usd": None, "per": None}
 
 
 def _candidate(candidate: Record) -> Record:

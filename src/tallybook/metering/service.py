@@ -40,6 +40,7 @@ class Rater(Protocol):
         at_us: int,
         usage: Usage,
         given_pico: int | None,
+        told: UsageEvent | None = None,
     ) -> Rating: ...
 
 
@@ -110,6 +111,7 @@ class MeteringService:
                 at_us=occurred_at_us,
                 usage=event.usage,
                 given_pico=event.cost_pico,
+                told=event,
             )
             if rating.known_cost_pico > COST_PICO_MAX:
                 found.append(Fault(("events", index, "usage"), f"costs more than {COST_USD_MAX} USD"))

@@ -15,7 +15,7 @@ from tallybook.pricing.listing import Model, find_model, list_models
 from tallybook.pricing.offers import EMPTY_SHELF, Common, Offer, Shelf
 from tallybook.pricing.price import Mode, Price
 from tallybook.pricing.resolution import Resolution, resolve
-from tallybook.pricing.timeline import timeline_of
+from tallybook.pricing.timeline import Circumstances, timeline_of
 
 
 class PriceBook:
@@ -56,19 +56,32 @@ class PriceBook:
         at_us: int,
         usage: Usage,
         given_pico: int | None = None,
+        told: Circumstances | None = None,
     ) -> Rating:
-        """What a usage costs with the price in force at that instant, as known now; a given cost stands as it is."""
+        """What a usage costs with the price in force at that instant, as known now; a given cost stands as it is.
+
+        `told` is the event, where it says what prices can have conditions on.
+        """
         if given_pico is not None:
             return given(given_pico)
         own = self._own.get(org_id) or self._loaded(org_id)
         common = self._common or self._loaded_common()
-        plan = self._timeline(own, common, provider, model, service_tier, batch).plan_at(at_us)
+        plan = self._timeline(own, common, provider, model, service_tier, batch).plan_at(at_us, told)
         return rate(plan if isinstance(plan, Plan) else plan.plan_for(usage), usage)
 
-    def resolve(self, org_id: str, *, provider: str | None, model: str, mode: Mode, at_us: int) -> Resolution:
+    def resolve(
+        self,
+        org_id: str,
+        *,
+        provider: str | None,
+        model: str,
+        mode: Mode,
+        at_us: int,
+        told: Circumstances | None = None,
+    ) -> Resolution:
         """How `rating` finds the price of an event that names these, with every candidate."""
         own, common = self._shelves(org_id)
-        return resolve(own, common, provider=provider, model=model, mode=mode, at_us=at_us)
+        return resolve(own, common, provider=provider, model=model, mode=mode, at_us=at_us, told=told)
 
     def models(self, org_id: str, at_us: int) -> list[Model]:
         """Every model with a price in force, by provider and id. The first call after a change takes some 0.3 s."""

@@ -70,7 +70,17 @@ class Plan:
         self.units = frozenset(rates)
         self.denominator = lcm(*(rate.denominator for rate in exact.values()))
         self.numerators = {unit: int(rate * self.denominator) for unit, rate in exact.items()}
-        self.counts_requests = "requests" in rates
+        self._counts_requests = "requests" in rates
+        self._floors = {unit: rate.at_least * COUNTERS[unit].scale for unit, rate in rates.items() if rate.at_least}
+        self.adjusts = self._counts_requests or bool(self._floors)
+
+    def adjusted(self, usage: Usage) -> Usage:
+        """What is charged of a usage: requests that were not sent, and no less than the least of each."""
+        requests = usage.get("requests", 1)
+        raised = {unit: max(usage[unit], floor * requests) for unit, floor in self._floors.items() if usage.get(unit)}
+        if self._counts_requests:
+            raised.setdefault("requests", requests)
+        return {**usage, **raised}
 
 
 class TieredPlan:
@@ -113,11 +123,12 @@ def _usd_above(rate: Rate, context: int) -> Decimal:
 def rate(plan: Plan, usage: Usage) -> Rating:
     """What a usage costs under a plan. Each line is rounded once, half-even; the cost is their exact sum.
 
-    A counter is reported when its value is above 0; `requests` counts 1 where it is not sent but has a rate. Totals
-    include their parts. Raises nothing, whatever the values, and no amount is negative.
+    A counter is reported when its value is above 0; `requests` counts 1 where it is not sent but has a rate. An event
+    of several requests does not say how they share what has a least: it is then charged for all of them together.
+    Totals include their parts. Raises nothing, whatever the values, and no amount is negative.
     """
-    if plan.counts_requests and "requests" not in usage:
-        usage = {**usage, "requests": 1}
+    if plan.adjusts:
+        usage = plan.adjusted(usage)
     # One pass, where every pool is a plain difference and something is charged, which is nearly always.
     cost_pico = 0
     lines = []

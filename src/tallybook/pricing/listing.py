@@ -87,8 +87,8 @@ class Listed:
     offers: Sequence[Offer]
 
     def at(self, at_us: int) -> Model | None:
-        """With the price in force at that instant, if there is one."""
-        offer = next((offer for offer in self.offers if offer.is_in_force(at_us)), None)
+        """With the price in force at that instant, if there is one that a name alone is enough for."""
+        offer = next((offer for offer in self.offers if not offer.when and offer.is_in_force(at_us)), None)
         if offer is None:
             return None
         return Model(self.id, self.provider, self.title, self.context_window, offer.price)
@@ -109,8 +109,8 @@ def list_models(own: Shelf, common: Common) -> tuple[Listed, ...]:
 def find_model(own: Shelf, common: Common, name: str, provider: str | None = None) -> Listed:
     """What usage gets that names these; without `offers` where there is no price."""
     asked = understood(own, common, provider, name)
-    offers = sorted(offers_for(own, common, asked, _MODE), key=lambda offer: offer.rank(asked.provider))
-    seller = _seller(common, asked.provider) or asked.first_party or next(_providers(offers), None)
+    offers = sorted(offers_for(own, common, asked, _MODE), key=lambda offer: offer.rank(asked))
+    seller = asked.seller or asked.first_party or next(_providers(offers), None)
     if asked.named is None:
         return Listed(name, seller, name, None, None, offers)
     known = common.names.models[asked.named.provider, asked.named.model]
@@ -148,10 +148,6 @@ def _addressed(own: Shelf, common: Common, meant: Listed, name: str, provider: s
     ids = (name,) if provider is None else (name, f"{provider}:{name}")
     addressed = (find_model(own, common, each) for each in ids)
     return next((each for each in addressed if each.is_priced_as(meant)), None)
-
-
-def _seller(common: Common, provider: str | None) -> str | None:
-    return None if provider is None else common.names.provider(provider) or provider
 
 
 def _providers(offers: Sequence[Offer]) -> Iterator[str]:

@@ -4,11 +4,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
-from tallybook.core.time_window import DAY_US
 from tallybook.pricing.catalogue.names import Named, Names, ProviderNames
 from tallybook.pricing.cost import Plan, TieredPlan, plan_of
 from tallybook.pricing.match import Closeness, Match, closeness, name_test, provider_fits, split_provider
-from tallybook.pricing.price import Mode, Origin, Price
+from tallybook.pricing.price import Mode, Origin, Price, lowered
 
 
 class Offer:
@@ -17,6 +16,7 @@ class Offer:
     def __init__(self, price: Price) -> None:
         self.price = price
         self.provider = None if price.provider is None else price.provider.lower()
+        self.when = lowered(price.when)
 
     @cached_property
     def names(self) -> Callable[[str], bool]:
@@ -29,16 +29,18 @@ class Offer:
     def fits(self, provider: str | None, model: str, mode: Mode) -> bool:
         return self.price.mode is mode and provider_fits(self.provider, provider) and self.names(model)
 
-    def rank(self, provider: str | None) -> "Rank":
-        """The smallest wins: by origin, the closest match, the latest beginning, a part of the day before all of it.
+    def rank(self, asked: "Asked") -> "Rank":
+        """The smallest wins: by origin, the closest match, the most conditions, the latest beginning, a part of the
+        day before all of it.
 
         The rest only settles a draw.
         """
         price = self.price
-        close = closeness(price.match, price.model, same_provider=self.provider == provider)
+        same = self.provider == (asked.provider if price.origin is Origin.ORG else asked.seller)
         return (
             _ORIGIN_ORDER[price.origin],
-            close,
+            closeness(price.match, price.model, same_provider=same),
+            -len(price.when),
             -price.effective_from_us,
             price.daily is None,
             -price.recorded_at_us,
@@ -47,7 +49,7 @@ class Offer:
 
     def is_in_force(self, at_us: int) -> bool:
         price = self.price
-        if price.daily is not None and not price.daily.covers(at_us % DAY_US):
+        if price.daily is not None and not price.daily.covers(at_us):
             return False
         return price.effective_from_us <= at_us and not self.is_over(at_us)
 
@@ -55,7 +57,7 @@ class Offer:
         return self.price.effective_to_us is not None and self.price.effective_to_us <= at_us
 
 
-Rank = tuple[int, Closeness, int, bool, int, str]
+Rank = tuple[int, Closeness, int, int, bool, int, str]
 _ORIGIN_ORDER = {origin: order for order, origin in enumerate(Origin)}
 
 
@@ -112,9 +114,14 @@ class Common:
 
 
 class Asked(NamedTuple):
-    """The names of an event as understood, in lower case: `first_party` made the model, where none was named."""
+    """The names of an event as understood, in lower case.
+
+    `first_party` made the model, where no provider was named; `seller` is the provider by the catalogue's id, where it
+    has one.
+    """
 
     provider: str | None
+    seller: str | None
     first_party: str | None
     model: str
     named: Named | None
@@ -133,15 +140,15 @@ def understood(own: Shelf, common: Common, provider: str | None, model: str | No
     else:
         provider = provider.lower()
     first_party = names.claimant(name) if provider is None else None
-    seller = first_party if provider is None else names.provider(provider)
-    return Asked(provider, first_party, name, None if seller is None else names.model(seller, name))
+    known_as = first_party if provider is None else names.provider(provider)
+    seller = None if provider is None else known_as or provider
+    return Asked(provider, seller, first_party, name, None if known_as is None else names.model(known_as, name))
 
 
 def offers_for(own: Shelf, common: Common, asked: Asked, mode: Mode) -> list[Offer]:
     """All prices that are for these names in that mode, at any time."""
-    seller = asked.provider if asked.provider is None else common.names.provider(asked.provider) or asked.provider
     return [
         *own.fitting(asked.provider, asked.first_party, asked.model, mode),
-        *common.overlay.fitting(seller, asked.first_party, asked.model, mode),
+        *common.overlay.fitting(asked.seller, asked.first_party, asked.model, mode),
         *common.listed(asked.named, mode),
     ]

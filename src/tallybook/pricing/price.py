@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
-from tallybook.core.counters import COUNTERS, Aggregate
+from tallybook.core.counters import COUNTERS, PARTS, Aggregate
 from tallybook.core.errors import Fault
 from tallybook.core.money import COST_USD_MAX, COUNTER_MAX
 from tallybook.core.time_window import DAY_US, instant_text, parse_instant
@@ -16,6 +16,14 @@ EARLIEST_US = parse_instant("1970-01-01T00:00:00Z")
 LATEST_US = parse_instant("2200-01-01T00:00:00Z")
 PER_MAX = 10**12
 TIERS_MAX = 10
+AT_LEAST_MAX = 10**6
+
+CONDITIONS = ("context_level", "image_operation", "image_quality", "image_size")
+"""The fields of an event, besides its model and mode, that a price may be for certain words of."""
+
+CONDITION_TEXT_MAX = 255
+
+_TOKENS = {*PARTS, *(part for groups in PARTS.values() for group in groups for part in group)}
 
 RATED_UNITS = frozenset(name for name, counter in COUNTERS.items() if counter.aggregate is Aggregate.SUM)
 """What a price may have a rate for: every counter that adds up."""
@@ -69,32 +77,51 @@ class Tier:
 class Rate:
     """`usd` US dollars for every `per` units (tokens, seconds, requests …), exactly as its source says.
 
-    `tiers` rise by `above`; the last one that the context exceeds counts.
+    `tiers` rise by `above`; the last one that the context exceeds counts. Of what is reported at all, `at_least` so
+    many units are charged for each request.
     """
 
     usd: Decimal
     per: int
     tiers: tuple[Tier, ...] = ()
+    at_least: int = 0
 
     def to_record(self) -> Record:
         """Plain values, decimals as text."""
-        flat = {"usd": f"{self.usd:f}", "per": self.per}
         tiers = [{"above": tier.above, "usd": f"{tier.usd:f}"} for tier in self.tiers]
-        return {**flat, "tiers": tiers} if tiers else flat
+        return {
+            "usd": f"{self.usd:f}",
+            "per": self.per,
+            **({"tiers": tiers} if tiers else {}),
+            **({"at_least": self.at_least} if self.at_least else {}),
+        }
 
 
 @dataclass(frozen=True)
 class DailyWindow:
-    """A part of each UTC day: from `start_us` to before `end_us` after midnight; over midnight if the end is less."""
+    """A part of each UTC day: from `start_us` to before `end_us` after midnight; over midnight if the end is less.
+
+    `weekdays`: only of the days that it begins on, Monday is 0; none named are all.
+    """
 
     start_us: int
     end_us: int
+    weekdays: tuple[int, ...] = ()
 
-    def covers(self, day_us: int) -> bool:
-        """Whether that microsecond of the day lies inside."""
+    def covers(self, at_us: int) -> bool:
+        """Whether that instant lies inside."""
+        day, day_us = divmod(at_us, DAY_US)
         if self.start_us <= self.end_us:
-            return self.start_us <= day_us < self.end_us
-        return day_us >= self.start_us or day_us < self.end_us
+            return self.start_us <= day_us < self.end_us and self._begins_on(day)
+        if day_us >= self.start_us:
+            return self._begins_on(day)
+        return day_us < self.end_us and self._begins_on(day - 1)
+
+    def _begins_on(self, day: int) -> bool:
+        return not self.weekdays or (day + _WEEKDAY_OF_DAY_0) % 7 in self.weekdays
+
+
+_WEEKDAY_OF_DAY_0 = 3  # 1970-01-01 was a Thursday
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +130,8 @@ class NewPrice:
 
     In force for events with `effective_from_us <= occurred_at < effective_to_us` (None: until further
     notice), and with `daily` only in that part of each day. `provider` None: whichever provider an event
-    names. `supersedes` is the id of a price that was wrong and takes part no more.
+    names. `when` narrows it to events that say so: fields of `CONDITIONS` and their words, in the order of the fields.
+    `supersedes` is the id of a price that was wrong and takes part no more.
     """
 
     provider: str | None
@@ -114,6 +142,7 @@ class NewPrice:
     effective_to_us: int | None
     rates: Mapping[str, Rate]
     daily: DailyWindow | None = None
+    when: tuple[tuple[str, str], ...] = ()
     source: str | None = None
     supersedes: str | None = None
 
@@ -123,10 +152,15 @@ class NewPrice:
         provider = None if self.provider is None else self.provider.lower()
         # In a pattern the case has a meaning: \d and \D are opposites.
         model = self.model if self.match is Match.REGEX else self.model.lower()
-        return provider, model, self.match, self.mode
+        return provider, model, self.match, self.mode, lowered(self.when)
 
 
-PriceKey = tuple[str | None, str, Match, Mode]
+PriceKey = tuple[str | None, str, Match, Mode, tuple[tuple[str, str], ...]]
+
+
+def lowered(when: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """Conditions as they are compared: letter case never matters."""
+    return tuple((name, word.lower()) for name, word in when)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,12 +175,13 @@ class Price(NewPrice):
     def to_record(self) -> Record:
         """Plain values for the admin log; decimals as text."""
         rates = {unit: rate.to_record() for unit, rate in self.rates.items()}
-        return {**vars(self), "rates": rates, "daily": None if self.daily is None else vars(self.daily)}
+        daily = None if self.daily is None else vars(self.daily)
+        return {**vars(self), "rates": rates, "daily": daily, "when": dict(self.when)}
 
 
 def faults_of(price: NewPrice) -> list[Fault]:
     """Everything that keeps the price out, each with the field's place inside the price."""
-    faults = [*_pattern_faults(price), *_range_faults(price), *_window_faults(price)]
+    faults = [*_pattern_faults(price), *_range_faults(price), *_window_faults(price), *_condition_faults(price)]
     if not price.rates:
         faults.append(Fault(("rates",), "must have at least one rate"))
     for unit, rate in price.rates.items():
@@ -181,6 +216,16 @@ def _window_faults(price: NewPrice) -> Iterator[Fault]:
             yield Fault(("daily", end), "must be a time of day")
     if price.daily.start_us == price.daily.end_us:
         yield Fault(("daily", "to"), "must differ from its beginning; leave daily out for the whole day")
+    if any(weekday not in range(7) for weekday in price.daily.weekdays):
+        yield Fault(("daily", "weekdays"), "must be days of the week")
+
+
+def _condition_faults(price: NewPrice) -> Iterator[Fault]:
+    for name, word in price.when:
+        if name not in CONDITIONS:
+            yield Fault(("when", name), f"must be one of {', '.join(CONDITIONS)}")
+        elif not 1 <= len(word) <= CONDITION_TEXT_MAX:
+            yield Fault(("when", name), f"must have 1 to {CONDITION_TEXT_MAX} characters")
 
 
 def _rate_faults(unit: str, rate: Rate) -> Iterator[Fault]:
@@ -190,6 +235,10 @@ def _rate_faults(unit: str, rate: Rate) -> Iterator[Fault]:
         yield Fault(("rates", unit, "usd"), _AMOUNT)
     if not 1 <= rate.per <= PER_MAX:
         yield Fault(("rates", unit, "per"), f"must be between 1 and {PER_MAX}")
+    if not 0 <= rate.at_least <= AT_LEAST_MAX:
+        yield Fault(("rates", unit, "at_least"), f"must be between 0 and {AT_LEAST_MAX}")
+    if rate.at_least and unit in _TOKENS:
+        yield Fault(("rates", unit, "at_least"), "is not for tokens, which are parts of each other")
     if len(rate.tiers) > TIERS_MAX:
         yield Fault(("rates", unit, "tiers"), f"must be at most {TIERS_MAX}")
         return

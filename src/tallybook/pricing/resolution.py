@@ -7,6 +7,7 @@ from typing import NamedTuple
 from tallybook.pricing.catalogue.names import Named, Names, fitting_part
 from tallybook.pricing.offers import Asked, Common, Offer, Shelf, offers_for, understood
 from tallybook.pricing.price import Mode, Price
+from tallybook.pricing.timeline import Circumstances, fulfils
 
 
 class Candidate(NamedTuple):
@@ -38,25 +39,34 @@ class Resolution:
         return next((candidate.price for candidate in self.candidates if candidate.won), None)
 
 
-def resolve(own: Shelf, common: Common, *, provider: str | None, model: str, mode: Mode, at_us: int) -> Resolution:
-    """What an event gets that names these and occurs at that instant."""
+def resolve(
+    own: Shelf,
+    common: Common,
+    *,
+    provider: str | None,
+    model: str,
+    mode: Mode,
+    at_us: int,
+    told: Circumstances | None,
+) -> Resolution:
+    """What an event gets that names these, says that besides, and occurs at that instant."""
     asked = understood(own, common, provider, model)
     offers = {each: offers_for(own, common, asked, each) for each in Mode}
-    candidates = sorted(offers[mode], key=lambda offer: offer.rank(asked.provider))
-    winner = next((offer for offer in candidates if offer.is_in_force(at_us)), None)
+    candidates = sorted(offers[mode], key=lambda offer: offer.rank(asked))
+    winner = next((each for each in candidates if each.is_in_force(at_us) and fulfils(told, each.when)), None)
     modes = [each for each in Mode if offers[each]]
     return Resolution(
         at_us,
         asked.provider or asked.first_party,
         asked.named,
         None if asked.named is None else str(fitting_part(asked.named.rule, asked.model)),
-        [Candidate(offer.price, _standing(offer, at_us, winner), offer is winner) for offer in candidates],
+        [Candidate(offer.price, _standing(offer, at_us, told, winner), offer is winner) for offer in candidates],
         modes,
         None if winner else _reason(common.names, asked, candidates, modes, mode),
     )
 
 
-def _standing(offer: Offer, at_us: int, winner: Offer | None) -> str:
+def _standing(offer: Offer, at_us: int, told: Circumstances | None, winner: Offer | None) -> str:
     """Why an offer was taken or not, in words."""
     price = offer.price
     if offer is winner:
@@ -65,6 +75,8 @@ def _standing(offer: Offer, at_us: int, winner: Offer | None) -> str:
         return "not in force yet"
     if offer.is_over(at_us):
         return "no longer in force"
+    if not fulfils(told, offer.when):
+        return f"only where {' and '.join(f'{name} is {word}' for name, word in offer.price.when)}"
     if winner is None or not offer.is_in_force(at_us):
         return "not in force at this time of day"
     return f"in force, but {_precedence(winner.price, price)}"
@@ -79,6 +91,8 @@ def _precedence(winner: Price, loser: Price) -> str:
         return "a longer text comes before a shorter one"
     if winner.provider != loser.provider:
         return "a price for the provider as named comes before one for another or any"
+    if len(winner.when) != len(loser.when):
+        return "a price with more conditions comes before one with fewer"
     if winner.effective_from_us == loser.effective_from_us and loser.daily is None and winner.daily is not None:
         return "a price for a part of the day comes before one for all of it"
     return "another for the same models began or was recorded later"
@@ -87,6 +101,8 @@ def _precedence(winner: Price, loser: Price) -> str:
 def _reason(names: Names, asked: "Asked", candidates: Sequence[Offer], modes: Sequence[Mode], mode: Mode) -> str:
     """Why there is no price, in words."""
     if candidates:
+        if all(offer.when for offer in candidates):
+            return "there are prices, but only for events that say more; see the candidates"
         return "there are prices, and none of them is in force at that time"
     if modes:
         return f"there is no price for the mode {mode}, but for {', '.join(modes)}"

@@ -18,6 +18,7 @@ from tallybook.pricing.listing import Estimate, Model, rates_for
 from tallybook.pricing.price import Mode, NewPrice, Origin, Price, faults_of
 from tallybook.pricing.resolution import Resolution
 from tallybook.pricing.store import Position, PriceStore
+from tallybook.pricing.timeline import Circumstances
 
 CLUSTER = "*"
 """Whom the admin log names where a change is for every org."""
@@ -106,13 +107,19 @@ class PricingService:
         return self._store.catalogue_version() is not None
 
     def resolve(
-        self, org_id: str, *, provider: str | None, model: str, mode: Mode, at_us: int | None = None
+        self,
+        org_id: str,
+        *,
+        provider: str | None,
+        model: str,
+        mode: Mode,
+        at_us: int | None = None,
+        told: Circumstances | None = None,
     ) -> Resolution:
         """Which price an event gets that names these and occurs at that instant, now by default; and why."""
-        now_us = self._clock.now_us()
-        return self._book.resolve(
-            org_id, provider=provider, model=model, mode=mode, at_us=now_us if at_us is None else at_us
-        )
+        if at_us is None:
+            at_us = self._clock.now_us()
+        return self._book.resolve(org_id, provider=provider, model=model, mode=mode, at_us=at_us, told=told)
 
     def list_models(self, org_id: str) -> list[Model]:
         """Every model that has a price now, by provider and id."""

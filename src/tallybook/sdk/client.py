@@ -180,7 +180,8 @@ class Prices(Resource):
         *,
         effective_from: str,
         effective_to: str | None = None,
-        daily: Mapping[str, str] | None = None,
+        daily: Mapping[str, Any] | None = None,
+        when: Mapping[str, str] | None = None,
         provider: str | None = None,
         match: str = "equals",
         mode: str = "standard",
@@ -189,7 +190,9 @@ class Prices(Resource):
     ) -> Record:
         """Appends a dated price. `rates`: unit -> `{"per": 1000000, "usd": "2.5"}`; instants are RFC 3339.
 
-        A rate may have `tiers`: `[{"above": 200000, "usd": "5"}]`. `daily`: `{"from": "16:30", "to": "00:30"}`, UTC.
+        A rate may have `tiers`: `[{"above": 200000, "usd": "5"}]`, and `at_least`: units charged for each request.
+        `daily`: `{"from": "16:30", "to": "00:30"}`, UTC, and `weekdays`: `["mon", …]`. `when`: what events must say,
+        such as `{"image_size": "1024x1024"}`.
         """
         return self._write(
             "PUT",
@@ -202,6 +205,7 @@ class Prices(Resource):
                 effective_from=effective_from,
                 effective_to=effective_to,
                 daily=daily,
+                when=when,
                 rates=rates,
                 source=source,
                 supersedes=supersedes,
@@ -214,10 +218,20 @@ class Prices(Resource):
         return self._pages("/v1/prices", query)
 
     def resolve(
-        self, model: str, *, provider: str | None = None, mode: str = "standard", at: str | None = None
+        self,
+        model: str,
+        *,
+        provider: str | None = None,
+        mode: str = "standard",
+        at: str | None = None,
+        when: Mapping[str, str] | None = None,
     ) -> Record:
-        """Which price an event gets that names these, at that instant or now, and every candidate."""
-        return self._read("/v1/prices/resolve", without_none(model=model, provider=provider, mode=mode, at=at))
+        """Which price an event gets that names these, at that instant or now, and every candidate.
+
+        `when` is what the event says besides, such as `{"image_size": "1024x1024"}`.
+        """
+        query = without_none(model=model, provider=provider, mode=mode, at=at, **(when or {}))
+        return self._read("/v1/prices/resolve", query)
 
     def sync(self) -> Record:
         """Takes over the catalogue installed on the server, whole or not at all."""

@@ -25,12 +25,13 @@ class PriceStoreSuite:
             mode=Mode.PRIORITY,
             effective_from_us=1_700_000_000_000_001,
             effective_to_us=1_800_000_000_000_000,
-            daily=DailyWindow(59_400_000_000, 1_800_000_000),
+            daily=DailyWindow(59_400_000_000, 1_800_000_000, (0, 6)),
+            when=(("image_quality", "hd"), ("image_size", "1024x1024")),
             rates={
                 "input_tokens": Rate(
                     Decimal("2.50"), 10**6, (Tier(200_000, Decimal("5.0")), Tier(2**53 - 1, Decimal(0)))
                 ),
-                "audio_seconds": Rate(Decimal("0.000000000000000001"), 3600),
+                "audio_seconds": Rate(Decimal("0.000000000000000001"), 3600, at_least=10),
                 "images": Rate(Decimal("1234567890123456789012345678901234567.8"), 10**12),
             },
             source="https://openai.com/api/pricing, 2026-01-31",

@@ -162,10 +162,12 @@ def test_a_request_is_found_by_its_own_key_unless_the_identity_says_it_all(room:
 
 def test_the_rater_is_asked_at_the_events_own_time(room: Room) -> None:
     event = UsageEvent(provider="p", model="m", service_tier="flex", batch=True, occurred_at_us=NOW - 5)
-    room.prepare(event, UsageEvent(usage={"input_tokens": 3}))
+    another = UsageEvent(usage={"input_tokens": 3}, image_size="1024x1024")
+    room.prepare(event, another)
     assert room.rates.asked == [
         {
             "org_id": "org",
+            "told": event,
             "provider": "p",
             "model": "m",
             "service_tier": "flex",
@@ -175,6 +177,7 @@ def test_the_rater_is_asked_at_the_events_own_time(room: Room) -> None:
         },
         {
             "org_id": "org",
+            "told": another,
             "provider": None,
             "model": None,
             "service_tier": None,

@@ -4,7 +4,7 @@ import random
 import threading
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -423,3 +423,59 @@ def random_price(choose: random.Random) -> Price:
     match, model = choose.choice([(Match.EQUALS, "gpt-4o"), (Match.PREFIX, "gpt"), (Match.REGEX, "gpt.*")])
     owner, provider = choose.choice(["acme", None]), choose.choice([None, "openai", "azure"])
     return price(owner, provider=provider, match=match, model=model, **fields)
+
+
+class Told(NamedTuple):
+    context_level: str | None = None
+    image_operation: str | None = None
+    image_quality: str | None = None
+    image_size: str | None = None
+
+
+PLAIN = price(price_id="plain")
+SQUARE = price(price_id="square", when=(("image_size", "1024x1024"),))
+SQUARE_HD = price(price_id="square hd", when=(("image_quality", "hd"), ("image_size", "1024x1024")))
+LOW = price(price_id="low", when=(("context_level", "low"),), effective_from_us=NOON)
+
+
+@pytest.mark.parametrize(
+    ("prices", "told", "winner"),
+    [
+        pytest.param([SQUARE], None, None, id="nothing told"),
+        pytest.param([SQUARE], Told(), None, id="nothing said of it"),
+        pytest.param([SQUARE], Told(image_size="1792x1024"), None, id="another word"),
+        pytest.param([SQUARE], Told(image_size="1024X1024"), "square", id="any letter case"),
+        pytest.param([PLAIN, SQUARE], Told(image_size="1792x1024"), "plain", id="one without conditions stands"),
+        pytest.param([PLAIN, SQUARE, SQUARE_HD], Told(image_size="1024x1024"), "square", id="one condition"),
+        pytest.param(
+            [PLAIN, SQUARE, SQUARE_HD],
+            Told(image_quality="HD", image_size="1024x1024"),
+            "square hd",
+            id="most conditions",
+        ),
+        pytest.param([SQUARE_HD, PLAIN], Told(image_quality="hd"), "plain", id="half of the conditions"),
+        pytest.param([LOW, PLAIN], Told(context_level="low"), "low", id="from its date on"),
+    ],
+)
+def test_conditions(prices: list[Price], told: Told | None, winner: str | None) -> None:
+    book = PriceBook(Shelves(*prices).load)
+    asked: dict[str, Any] = {"provider": None, "model": "gpt-4o", "told": told}
+    rated = book.rating("acme", service_tier=None, batch=False, at_us=NOON, usage=MILLION, **asked)
+    resolved = book.resolve("acme", mode=Mode.STANDARD, at_us=NOON, **asked)
+    assert rated.price_id == winner
+    assert (None if resolved.price is None else resolved.price.id) == winner
+
+
+def test_a_condition_that_is_not_fulfilled_is_told() -> None:
+    book = PriceBook(Shelves(SQUARE_HD).load)
+    resolved = book.resolve("acme", provider=None, model="gpt-4o", mode=Mode.STANDARD, at_us=NOON)
+    assert resolved.candidates[0].standing == "only where image_quality is hd and image_size is 1024x1024"
+    assert resolved.reason == "there are prices, but only for events that say more; see the candidates"
+
+
+def test_an_overlays_price_for_the_provider_goes_before_one_for_any_also_under_an_alias() -> None:
+    names = [ProviderNames("x-ai", Rule("equals", "xai"), None, (), (ModelNames("grok", Rule("equals", "grok")),))]
+    for_any = price(None, "any", origin=Origin.OVERLAY, provider=None, effective_from_us=1)
+    for_one = price(None, "one", origin=Origin.OVERLAY, provider="x-ai", effective_from_us=0)
+    book = PriceBook(Shelves(for_any, for_one).load, lambda: names)
+    assert [rate(book, provider=provider).price_id for provider in ("x-ai", "xai")] == ["one", "one"]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tallybook.core.counters import COUNTERS
-from tallybook.core.money import COUNTER_MAX, usd_text
+from tallybook.core.money import COUNTER_MAX, pico_from_usd, usd_text
 from tallybook.pricing.cost import Plan, Pricing, Rating, TieredPlan, context_tokens, given, plan_of, rate
 from tallybook.pricing.price import Price, Rate, Tier
 from tests.unit.pricing.sheets import price, rated, rates
@@ -16,6 +16,7 @@ GPT_4O = {"input": "2.5", "output": "10"}
 CACHED = GPT_4O | {"cache_read": "1.25"}
 GPT_4O_RATES = rates(**GPT_4O)
 MILLION = {"input_tokens": 10**6}
+SECOND = 1_000_000  # in micro-units
 AUDIO = CACHED | {"input_audio": "40", "output_audio": "80"}
 
 
@@ -344,3 +345,18 @@ def test_counters_in_any_order() -> None:
     assert {rate(plan, dict.fromkeys(order, 100)) for order in islice(permutations(usage), 2_500)} == {
         rate(plan, usage)
     }
+
+
+@pytest.mark.parametrize(
+    ("usage", "cost_usd"),
+    [
+        pytest.param({"audio_seconds": 3 * SECOND}, "0.0111", id="raised to the least"),
+        pytest.param({"audio_seconds": 12 * SECOND}, "0.01332", id="above it"),
+        pytest.param({"audio_seconds": 12 * SECOND, "requests": 2}, "0.0222", id="for each request"),
+        pytest.param({"audio_seconds": 0}, "0", id="nothing reported"),
+        pytest.param({}, "0", id="nothing sent"),
+    ],
+)
+def test_the_least_quantity_of_a_request(usage: dict[str, int], cost_usd: str) -> None:
+    plan = Plan("price_1", {"audio_seconds": Rate(Decimal("0.00111"), 1, at_least=10)})
+    assert rate(plan, usage).cost_pico == pico_from_usd(Decimal(cost_usd))

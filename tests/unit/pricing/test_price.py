@@ -110,7 +110,7 @@ def test_a_record_is_plain_and_keeps_every_digit() -> None:
         "images": {"usd": "0.000000150", "per": 3},
         "input_tokens": {"usd": "1", "per": 1, "tiers": [{"above": 200_000, "usd": "2.0"}]},
     }
-    assert record["daily"] == {"start_us": 1, "end_us": 2}
+    assert record["daily"] == {"start_us": 1, "end_us": 2, "weekdays": []}
     assert record["origin"] == "org"
 
 
@@ -127,3 +127,31 @@ def test_windows_go_over_midnight(start: int, end: int, inside: tuple[int, ...],
     window = DailyWindow(start * HOUR_US, end * HOUR_US)
     assert all(window.covers(hour * HOUR_US) for hour in inside)
     assert not any(window.covers(hour * HOUR_US) for hour in outside)
+
+
+def test_weekdays_are_those_a_window_begins_on() -> None:
+    monday_us = 4 * DAY_US  # 1970-01-05
+    nights = DailyWindow(22 * HOUR_US, 6 * HOUR_US, weekdays=(0, 4))
+    hours = [day * 24 + hour for day in range(7) for hour in range(24)]
+    covered = [hour for hour in hours if nights.covers(monday_us + hour * HOUR_US)]
+    assert covered == [22, 23, *range(24, 30), 4 * 24 + 22, 4 * 24 + 23, *range(5 * 24, 5 * 24 + 6)]
+
+
+@pytest.mark.parametrize(
+    ("fields", "loc"),
+    [
+        ({"when": (("model", "x"),)}, ("when", "model")),
+        ({"when": (("image_size", ""),)}, ("when", "image_size")),
+        ({"daily": DailyWindow(0, 1, (7,))}, ("daily", "weekdays")),
+        ({"rates": {"audio_seconds": Rate(Decimal(1), 1, at_least=-1)}}, ("rates", "audio_seconds", "at_least")),
+        ({"rates": {"input_tokens": Rate(Decimal(1), 1, at_least=1)}}, ("rates", "input_tokens", "at_least")),
+    ],
+)
+def test_faults_of_conditions_and_least_quantities(fields: dict[str, Any], loc: tuple[str, ...]) -> None:
+    assert [fault.loc for fault in faults_of(new_price(**fields))] == [loc]
+
+
+def test_conditions_are_part_of_what_a_price_is_for() -> None:
+    small, large = (new_price(when=(("image_size", size),)) for size in ("1024X1024", "1792x1024"))
+    assert small.key != large.key
+    assert small.key == new_price(when=(("image_size", "1024x1024"),)).key

@@ -54,6 +54,21 @@ Usd = Annotated[Decimal, BeforeValidator(_from_wire_usd), WithJsonSchema({"type"
 TimeOfDay = Annotated[int, BeforeValidator(_from_wire_time), WithJsonSchema({"type": "string", "examples": ["16:30"]})]
 
 
+_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+class When(BaseModel):
+    """What an event says; letter case does not matter."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    context_level: ShortText | None = None
+    image_operation: ShortText | None = None
+    image_quality: ShortText | None = None
+    image_size: ShortText | None = None
+
+
 class TierWanted(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -67,6 +82,7 @@ class RateWanted(BaseModel):
     usd: Usd = Field(description="US dollars as a decimal string, at least 0.")
     per: int = Field(strict=True, description="For how many units: 1000000 for prices per million tokens.")
     tiers: list[TierWanted] = Field([], description="Other amounts for longer contexts, by rising `above`.")
+    at_least: int = Field(0, strict=True, description="The least that is charged for a request that reports any.")
 
 
 class DailyWanted(BaseModel):
@@ -74,6 +90,7 @@ class DailyWanted(BaseModel):
 
     start: TimeOfDay = Field(alias="from", description="First time of day it is for, in UTC.")
     end: TimeOfDay = Field(alias="to", description="First time of day it is over; over midnight if earlier.")
+    weekdays: list[Weekday] = Field([], description="Only on the days of the week that it begins on; all by default.")
 
 
 class PriceWanted(BaseModel):
@@ -86,6 +103,7 @@ class PriceWanted(BaseModel):
     effective_from: Instant = Field(description="RFC 3339: the first instant of usage it is for.")
     effective_to: InstantOrNever = Field(None, description="RFC 3339: the first instant it is over.")
     daily: DailyWanted | None = Field(None, description="Only for this part of each day.")
+    when: When = Field(When(), description="Only for events that say all of this.")
     rates: dict[ShortText, RateWanted] = Field(description="By unit, such as `input_tokens`.")
     source: ShortText | None = Field(None, description="Where the price was found.")
     supersedes: ShortText | None = Field(None, description="Id of the price that this one corrects.")
@@ -100,11 +118,13 @@ class RateShown(BaseModel):
     usd: str
     per: int
     tiers: list[TierShown] = Field([], exclude_if=lambda tiers: not tiers)
+    at_least: int = Field(0, exclude_if=lambda least: not least)
 
 
 class DailyShown(BaseModel):
     start: str = Field(serialization_alias="from")
     end: str = Field(serialization_alias="to")
+    weekdays: list[str] = Field([], exclude_if=lambda days: not days)
 
 
 class PriceShown(BaseModel):
@@ -119,6 +139,7 @@ class PriceShown(BaseModel):
     effective_from: str
     effective_to: str | None
     daily: DailyShown | None
+    when: dict[str, str]
     rates: dict[str, RateShown]
     source: str | None
     supersedes: str | None
@@ -138,7 +159,9 @@ class PriceQuery(PageQuery):
     model: str | None = Field(None, description="Only prices whose `model` is exactly this text.")
 
 
-class ResolveQuery(BaseModel):
+class ResolveQuery(When):
+    model_config = ConfigDict(extra="ignore")
+
     model: ShortText = Field(description="As events name it.")
     provider: ShortText | None = Field(None, description="As events name it.")
     mode: Mode = Mode.STANDARD
@@ -191,6 +214,7 @@ class ChangeShown(BaseModel):
     mode: Mode
     effective_from: str = Field(description="From when on the other rates hold, or none.")
     daily: DailyShown | None
+    when: dict[str, str]
     rates_before: dict[str, RateShown] | None
     rates_after: dict[str, RateShown] | None
     ends: bool = Field(description="Whether a recorded price ends, and none takes its place.")
@@ -235,7 +259,7 @@ def router(prices: PricingService, cursors: Cursors) -> APIRouter:
     def resolve_price(asked: Annotated[ResolveQuery, Query()], caller: CallerOf) -> ResolutionShown:
         """Which price an event of the org gets that names these, every price that could have been it, and why."""
         found = prices.resolve(
-            caller.org_id, provider=asked.provider, model=asked.model, mode=asked.mode, at_us=asked.at
+            caller.org_id, provider=asked.provider, model=asked.model, mode=asked.mode, at_us=asked.at, told=asked
         )
         return _to_wire_resolution(asked, found)
 
@@ -267,15 +291,21 @@ def _to_new_price(wanted: PriceWanted) -> NewPrice:
         mode=wanted.mode,
         effective_from_us=wanted.effective_from,
         effective_to_us=wanted.effective_to,
-        daily=None if wanted.daily is None else DailyWindow(wanted.daily.start, wanted.daily.end),
+        daily=None if wanted.daily is None else _to_window(wanted.daily),
+        when=tuple(wanted.when.model_dump(exclude_none=True).items()),
         rates={unit: _to_rate(rate) for unit, rate in wanted.rates.items()},
         source=wanted.source,
         supersedes=wanted.supersedes,
     )
 
 
+def _to_window(wanted: DailyWanted) -> DailyWindow:
+    return DailyWindow(wanted.start, wanted.end, tuple(sorted({_WEEKDAYS.index(day) for day in wanted.weekdays})))
+
+
 def _to_rate(wanted: RateWanted) -> Rate:
-    return Rate(wanted.usd, wanted.per, tuple(Tier(tier.above, tier.usd) for tier in wanted.tiers))
+    tiers = tuple(Tier(tier.above, tier.usd) for tier in wanted.tiers)
+    return Rate(wanted.usd, wanted.per, tiers, wanted.at_least)
 
 
 def _to_wire(price: Price) -> PriceShown:
@@ -290,6 +320,7 @@ def _to_wire(price: Price) -> PriceShown:
         effective_from=instant_text(price.effective_from_us),
         effective_to=None if price.effective_to_us is None else instant_text(price.effective_to_us),
         daily=_to_wire_daily(price.daily),
+        when=dict(price.when),
         rates=_to_wire_rates(price.rates),
         source=price.source,
         supersedes=price.supersedes,
@@ -299,7 +330,8 @@ def _to_wire(price: Price) -> PriceShown:
 
 def _to_wire_rates(rates: Mapping[str, Rate]) -> dict[str, RateShown]:
     return {
-        unit: RateShown(usd=f"{rate.usd:f}", per=rate.per, tiers=_to_wire_tiers(rate)) for unit, rate in rates.items()
+        unit: RateShown(usd=f"{rate.usd:f}", per=rate.per, tiers=_to_wire_tiers(rate), at_least=rate.at_least)
+        for unit, rate in rates.items()
     }
 
 
@@ -308,7 +340,10 @@ def _to_wire_tiers(rate: Rate) -> list[TierShown]:
 
 
 def _to_wire_daily(daily: DailyWindow | None) -> DailyShown | None:
-    return None if daily is None else DailyShown(start=_time_text(daily.start_us), end=_time_text(daily.end_us))
+    if daily is None:
+        return None
+    weekdays = [_WEEKDAYS[day] for day in daily.weekdays]
+    return DailyShown(start=_time_text(daily.start_us), end=_time_text(daily.end_us), weekdays=weekdays)
 
 
 def _time_text(day_us: int) -> str:
@@ -352,6 +387,7 @@ def _to_wire_change(change: Change) -> ChangeShown:
         mode=price.mode,
         effective_from=instant_text(change.at_us),
         daily=_to_wire_daily(price.daily),
+        when=dict(price.when),
         rates_before=None if change.before is None else _to_wire_rates(change.before),
         rates_after=None if change.ends else _to_wire_rates(price.rates),
         ends=change.ends,

@@ -7,6 +7,7 @@ at a date that the recorded prices know nothing of. What it no longer has ends w
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from tallybook.core.time_window import DAY_US
 from tallybook.pricing.price import DailyWindow, NewPrice, Price, PriceKey, Rate
 
 Rates = Mapping[str, Rate]
@@ -102,8 +103,8 @@ def _cover_the_day(prices: Sequence[NewPrice]) -> bool:
     windows = [price.daily for price in prices]
     if None in windows:
         return True
-    # What is left free begins where a window ends.
-    ends_us = [0, *(window.end_us for window in windows if window)]
+    # What is left free begins where a window ends, on some day of the week.
+    ends_us = [day * DAY_US + end_us for day in range(7) for end_us in (0, *(each.end_us for each in windows if each))]
     return all(any(window and window.covers(end_us) for window in windows) for end_us in ends_us)
 
 

@@ -4,7 +4,7 @@ import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -19,8 +19,8 @@ from tallybook.storage.sqlite.engine import SqliteEngine, connection_of
 
 _PRICES = """
     SELECT id, org_id, origin, provider, model, match, mode, effective_from, effective_to, daily_from, daily_to,
-           source, supersedes, recorded_at,
-           (SELECT json_group_array(json_array(unit, above, usd, per)) FROM rates WHERE price_id = prices.id)
+           daily_weekdays, conditions, source, supersedes, recorded_at,
+           (SELECT json_group_array(json_array(unit, above, usd, per, at_least)) FROM rates WHERE price_id = prices.id)
     FROM prices
 """
 _NOT_SUPERSEDED = "NOT EXISTS (SELECT 1 FROM prices AS later WHERE later.supersedes = prices.id)"
@@ -34,8 +34,8 @@ class SqlitePriceStore:
         writer = connection_of(transaction)
         writer.execute(
             "INSERT INTO prices (id, org_id, origin, provider, model, match, mode, effective_from, effective_to,"
-            " daily_from, daily_to, source, supersedes, recorded_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " daily_from, daily_to, daily_weekdays, conditions, source, supersedes, recorded_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 price.id,
                 price.org_id,
@@ -48,15 +48,17 @@ class SqlitePriceStore:
                 price.effective_to_us,
                 None if price.daily is None else price.daily.start_us,
                 None if price.daily is None else price.daily.end_us,
+                json.dumps([] if price.daily is None else price.daily.weekdays),
+                json.dumps(price.when),
                 price.source,
                 price.supersedes,
                 price.recorded_at_us,
             ),
         )
         writer.executemany(
-            "INSERT INTO rates (price_id, unit, above, usd, per) VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO rates (price_id, unit, above, usd, per, at_least) VALUES (?, ?, ?, ?, ?, ?)",
             [
-                (price.id, unit, tier.above, f"{tier.usd:f}", rate.per)
+                (price.id, unit, tier.above, f"{tier.usd:f}", rate.per, rate.at_least)
                 for unit, rate in price.rates.items()
                 for tier in (Tier(0, rate.usd), *rate.tiers)
             ],
@@ -146,6 +148,8 @@ def _price(row: tuple[Any, ...]) -> Price:
         effective_to,
         daily_from,
         daily_to,
+        weekdays,
+        conditions,
         source,
         supersedes,
         recorded_at,
@@ -161,7 +165,8 @@ def _price(row: tuple[Any, ...]) -> Price:
         mode=Mode(mode),
         effective_from_us=effective_from,
         effective_to_us=effective_to,
-        daily=None if daily_from is None else DailyWindow(daily_from, daily_to),
+        daily=None if daily_from is None else DailyWindow(daily_from, daily_to, tuple(json.loads(weekdays))),
+        when=tuple((name, word) for name, word in json.loads(conditions)),
         source=source,
         supersedes=supersedes,
         recorded_at_us=recorded_at,
@@ -169,14 +174,18 @@ def _price(row: tuple[Any, ...]) -> Price:
     )
 
 
-def _rates(stored: list[tuple[str, int, str, int]]) -> Mapping[str, Rate]:
-    """From (unit, above, usd, per), in the order of `COUNTERS`."""
-    by_unit: dict[str, list[tuple[int, str, int]]] = {}
-    for unit, above, usd, per in stored:
-        by_unit.setdefault(unit, []).append((above, usd, per))
+_Stored = tuple[int, str, int, int]
+"""above, usd, per, at_least"""
+
+
+def _rates(stored: list[tuple[str, int, str, int, int]]) -> Mapping[str, Rate]:
+    """By unit, in the order of `COUNTERS`."""
+    by_unit: dict[str, list[_Stored]] = {}
+    for unit, *rest in stored:
+        by_unit.setdefault(unit, []).append(cast(_Stored, tuple(rest)))
     return {unit: _rate(sorted(by_unit[unit])) for unit in COUNTERS if unit in by_unit}
 
 
-def _rate(stored: list[tuple[int, str, int]]) -> Rate:
-    (_, usd, per), *tiers = stored
-    return Rate(Decimal(usd), per, tuple(Tier(above, Decimal(tier_usd)) for above, tier_usd, _ in tiers))
+def _rate(stored: list[_Stored]) -> Rate:
+    (_, usd, per, at_least), *tiers = stored
+    return Rate(Decimal(usd), per, tuple(Tier(above, Decimal(tier_usd)) for above, tier_usd, *_ in tiers), at_least)
