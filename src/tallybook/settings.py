@@ -50,6 +50,9 @@ class Settings(BaseSettings):
         True,
         description="Record the built-in price catalogue at the first start; `tallybook prices sync` does it later.",
     )
+    overlay_dir: Path | None = Field(
+        None, description="Folder of price files of your own (`*.yaml`), which a sync takes over beside the catalogue."
+    )
 
     duckdb_memory: str = Field("1GB", description="Memory limit of the event store.")
     duckdb_threads: int = Field(2, ge=1, description="Threads of the event store.")

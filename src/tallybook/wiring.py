@@ -5,6 +5,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -93,7 +94,9 @@ def build(
     journal = SqliteJournal()
     orgs = OrgService(SqliteOrgStore(sqlite), sqlite, journal, clock)
     auth = AuthService(SqliteKeyStore(sqlite), sqlite, journal, clock, secret=secret, org_exists=orgs.exists)
-    pricing = PricingService(SqlitePriceStore(sqlite), sqlite, journal, clock, read_lists)
+    pricing = PricingService(
+        SqlitePriceStore(sqlite), sqlite, journal, clock, partial(read_lists, settings.overlay_dir)
+    )
     ledger = LedgerService(SqliteLedgerStore(sqlite), sqlite, clock, list_rows_max=settings.list_rows_max)
     plans = PlanService(SqlitePlanStore(sqlite), ledger, sqlite, clock, list_rows_max=settings.list_rows_max)
     events = DuckEventStore(

@@ -294,3 +294,32 @@ def test_a_broken_catalogue_is_a_503_and_changes_nothing(tmp_path: Path, monkeyp
             assert cost_of(client, model="gpt-4o") == "0.0011"
     finally:
         broken.stop()
+
+
+def test_a_malformed_overlay_leaves_the_old_table_in_force(tmp_path: Path) -> None:
+    overlay = tmp_path / "overlay"
+    overlay.mkdir()
+    file = overlay / "house.yaml"
+    text = """\
+provider: house
+sheets:
+  - {page: "https://prices.example", checked: 2026-01-01, from: 2026-01-01, models: {house-llm: {input_tokens: 2/1M}}}
+"""
+    file.write_text(text)
+    running = ServerProcess(tmp_path / "data", price_catalogue="true", overlay_dir=str(overlay)).start()
+    try:
+        with running.client() as client:
+            usage = {"provider": "house", "model": "house-llm", "usage": {"input_tokens": 10**6}}
+            assert cost_of(client, **usage) == "2"
+            for wrong, place in (("2 per million", "house.yaml:3: input_tokens: "), ("3/1M, x", "house.yaml:3: ")):
+                file.write_text(text.replace("2/1M", wrong))
+                for answer in (client.get("/v1/prices/diff"), client.post("/v1/prices/sync")):
+                    assert (answer.status_code, answer.json()["code"]) == (503, "catalogue_unreadable")
+                    assert place in answer.json()["detail"]
+                assert cost_of(client, **usage) == "2"
+            file.write_text(text.replace("2/1M", "3/1M"))
+            assert client.post("/v1/prices/sync").raise_for_status().json()["recorded"] == 1
+            assert cost_of(client, **usage) == "2"  # at its own time, before the sync
+            assert cost_of(client, **usage, occurred_at=None) == "3"
+    finally:
+        running.stop()

@@ -1,27 +1,27 @@
-"""The price lists that are installed with this release: the catalogue, and our own overlay."""
+"""The price lists that are installed: the catalogue, our own overlay, and the overlay of whoever runs the server."""
 
 import subprocess
 import sys
 from importlib import resources
+from pathlib import Path
 
 import msgspec
 
+from tallybook.catalogues.overlay import read_overlay
 from tallybook.pricing.catalogue.snapshot import PriceLists, Snapshot
 from tallybook.pricing.errors import CatalogueUnreadable
 from tallybook.pricing.price import NewPrice, faults_of
 
 _TRANSLATOR = "tallybook.catalogues.genai_prices"
-_OVERLAY = "overlay.json"
+_OVERLAYS = "overlays"
 
 
-def read_lists() -> PriceLists:
-    """Reads both, whole and checked. Takes about a second. Raises `CatalogueUnreadable`."""
-    lists = PriceLists(_catalogue(), _overlay())
-    for price in (*lists.catalogue.prices, *lists.overlay):
-        if faults := faults_of(price):
-            place = ".".join(map(str, faults[0].loc))
-            raise CatalogueUnreadable(f"the installed price of {price.provider}:{price.model}: {place} {faults[0].msg}")
-    return lists
+def read_lists(overlay_dir: Path | None = None) -> PriceLists:
+    """Reads all, whole and checked. Takes about a second. Raises `CatalogueUnreadable`.
+
+    A price in a file of `overlay_dir` takes the place of ours that are for the same.
+    """
+    return PriceLists(_catalogue(), _overlay(overlay_dir))
 
 
 def _catalogue() -> Snapshot:
@@ -29,9 +29,18 @@ def _catalogue() -> Snapshot:
     if done.returncode:
         last_line = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
         raise CatalogueUnreadable(f"the installed catalogue cannot be read: {last_line}")
-    return msgspec.json.decode(done.stdout, type=Snapshot)
+    catalogue = msgspec.json.decode(done.stdout, type=Snapshot)
+    for price in catalogue.prices:
+        if faults := faults_of(price):
+            place = ".".join(map(str, faults[0].loc))
+            raise CatalogueUnreadable(f"the installed price of {price.provider}:{price.model}: {place} {faults[0].msg}")
+    return catalogue
 
 
-def _overlay() -> tuple[NewPrice, ...]:
-    text = resources.files(__package__).joinpath(_OVERLAY).read_bytes()
-    return msgspec.json.decode(text, type=tuple[NewPrice, ...])
+def _overlay(overlay_dir: Path | None) -> list[NewPrice]:
+    ours = read_overlay(resources.files(__package__).joinpath(_OVERLAYS))
+    if overlay_dir is None:
+        return ours
+    theirs = read_overlay(overlay_dir)
+    replaced = {price.key for price in theirs}
+    return [*(price for price in ours if price.key not in replaced), *theirs]
