@@ -70,6 +70,9 @@ def _measures() -> Iterable[Measure]:
     yield Measure("unpriced_requests")
     yield Measure("events")  # however many requests each is for
     yield Measure("unpriced_events")
+    yield Measure("uncached_audio_tokens")  # of the input; where an event does not tell, caching comes first
+    yield Measure("uncached_image_tokens")
+    yield Measure("web_search_calls")  # web searches; an event that names none counts as its requests
     yield Measure("sessions")  # distinct ones of an org; an event without session counts as one
 
 

@@ -142,6 +142,26 @@ class UsageStoreSuite:
         book.record(Fact(1, set={"units": 5}))
         assert total(book, *MEASURES)["units"] == 5
 
+    @pytest.mark.parametrize(
+        ("usage", "audio", "images"),
+        [
+            ({"input_audio_tokens": 30, "input_image_tokens": 20}, 30, 20),
+            ({"input_audio_tokens": 30, "cache_read_tokens": 10, "cache_read_audio_tokens": 10}, 20, 0),
+            ({"input_image_tokens": 30, "cache_read_tokens": 10, "cache_read_image_tokens": 5}, 0, 25),
+            ({"input_audio_tokens": 50, "cache_read_tokens": 60, "cache_write_tokens": 20}, 20, 0),
+            ({"input_audio_tokens": 15, "input_image_tokens": 15, "cache_read_tokens": 80}, 15, 5),
+        ],
+    )
+    def test_uncached_modalities_stay_within_the_uncached_input(
+        self, book: Book, usage: dict[str, int], audio: int, images: int
+    ) -> None:
+        book.record(Fact(1, set={"input_tokens": 100, **usage}), Fact(2))
+        assert list(total(book, "uncached_audio_tokens", "uncached_image_tokens").values()) == [audio, images]
+
+    def test_a_web_search_counts_its_searches_or_its_requests(self, book: Book) -> None:
+        book.record(Fact(1), Fact(2, set={"requests": 2}), Fact(3, set={"web_searches": 5}))
+        assert total(book, "web_search_calls", "requests") == {"web_search_calls": 8, "requests": 4}
+
     # --- cost lines
 
     def test_lines_are_what_each_unit_of_a_model_cost(self, book: Book) -> None:

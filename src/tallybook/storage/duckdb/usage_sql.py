@@ -11,6 +11,11 @@ from tallybook.storage.duckdb.in_force import Sql, in_force, joined, one_of
 _REQUESTS = "coalesce(requests, 1)"
 # Orgs name their sessions alone: the same id in two orgs is two sessions.
 _NAMED_SESSIONS = "count(DISTINCT (org_id, session_id)) FILTER (WHERE session_id IS NOT NULL)"
+_UNCACHED = "coalesce(input_tokens, 0) - coalesce(cache_read_tokens, 0) - coalesce(cache_write_tokens, 0)"
+_UNCACHED_AUDIO = f"least(coalesce(input_audio_tokens, 0) - coalesce(cache_read_audio_tokens, 0), {_UNCACHED})"
+_UNCACHED_IMAGE = (
+    f"least(coalesce(input_image_tokens, 0) - coalesce(cache_read_image_tokens, 0), {_UNCACHED} - {_UNCACHED_AUDIO})"
+)
 _MEASURED = {
     "requests": f"sum({_REQUESTS})",
     "cost_usd": "coalesce(sum(cost), 0)",
@@ -18,6 +23,9 @@ _MEASURED = {
     "events": "count(*)",
     "unpriced_events": "count(*) FILTER (WHERE cost IS NULL)",
     "operations": "coalesce(sum(coalesce(operations, CASE WHEN kind = 'sandbox' THEN 1 END)), 0)",
+    "uncached_audio_tokens": f"sum({_UNCACHED_AUDIO})",
+    "uncached_image_tokens": f"sum({_UNCACHED_IMAGE})",
+    "web_search_calls": f"sum(coalesce(web_searches, {_REQUESTS}))",
     "sessions": f"{_NAMED_SESSIONS} + count(*) FILTER (WHERE session_id IS NULL)",
     "unpriced_requests": f"coalesce(sum({_REQUESTS}) FILTER (WHERE cost IS NULL), 0)",
 }
