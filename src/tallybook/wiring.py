@@ -19,7 +19,7 @@ from tallybook.core.errors import Overloaded
 from tallybook.core.failpoints import Reach, go_on
 from tallybook.core.paging import Cursors
 from tallybook.core.time_window import MINUTE_US
-from tallybook.http import credits, mka1, native, ops
+from tallybook.http import credits, mka1, native, openai, ops
 from tallybook.http.access import Gate
 from tallybook.http.app import create_app
 from tallybook.http.gateway import App, Gateway
@@ -163,6 +163,7 @@ def build(
             ops.router(metrics, lambda: _not_ready(metering, plans, drain, settlement)),
             *native.routers(auth, orgs, pricing, usage, ledger, audit, cursors),
             *mka1.routers(usage),
+            *openai.routers(usage),
             credits.router(credit_operations),
         ],
         {
@@ -172,10 +173,10 @@ def build(
             **credits.raw_routes(credit_operations, gate, body_bytes_max=settings.body_bytes_max),
             **(more_raw_routes or {}),
         },
-        [native.DIALECT, mka1.DIALECT, credits.DIALECT],
+        [native.DIALECT, mka1.DIALECT, openai.DIALECT, credits.DIALECT],
         gate,
         metrics,
-        raw_documents=[ingest.DOCUMENT, credits.document(credit_operations)],
+        raw_documents=[ingest.DOCUMENT, openai.DOCUMENT, credits.document(credit_operations)],
         lifespan=lifespan,
         body_bytes_max=settings.body_bytes_max,
         cors_origins=settings.cors_origins,

@@ -47,6 +47,20 @@ ORG_ADMINS = {
     "PATCH /v1/orgs/{org}/settings",
 }
 CLUSTER_ADMINS = {"POST /v1/orgs", "POST /v1/prices/sync", "GET /v1/prices/diff"}
+ORG_READERS = {
+    "GET /v1/organization/usage/completions",
+    "GET /v1/organization/usage/decisions",
+    "GET /v1/organization/usage/embeddings",
+    "GET /v1/organization/usage/moderations",
+    "GET /v1/organization/usage/images",
+    "GET /v1/organization/usage/audio_speeches",
+    "GET /v1/organization/usage/audio_transcriptions",
+    "GET /v1/organization/usage/vector_stores",
+    "GET /v1/organization/usage/code_interpreter_sessions",
+    "GET /v1/organization/usage/file_search_calls",
+    "GET /v1/organization/usage/web_search_calls",
+    "GET /v1/organization/costs",
+}
 LEDGER_KEEPERS = {
     "POST /v1/accounts/create",
     "GET /v1/accounts",
@@ -141,11 +155,12 @@ def test_the_table_says_what_was_meant() -> None:
     assert named({route for route, access in ACCESS.items() if access.public}) == PUBLIC
     assert rows_where(None, Role.MEMBER) == ANY_KEY
     assert rows_where(Scope.READ, Role.MEMBER) == READERS
+    assert rows_where(Scope.READ, Role.ORG_ADMIN) == ORG_READERS
     assert rows_where(Scope.INGEST, Role.MEMBER) == INGESTERS
     assert rows_where(Scope.ADMIN, Role.ORG_ADMIN) == ORG_ADMINS
     assert rows_where(Scope.ADMIN, Role.CLUSTER_ADMIN) == CLUSTER_ADMINS
     assert rows_where(Scope.LEDGER, Role.ORG_ADMIN) == LEDGER_KEEPERS
-    keyed = ANY_KEY | READERS | INGESTERS | ORG_ADMINS | CLUSTER_ADMINS | LEDGER_KEEPERS
+    keyed = ANY_KEY | READERS | ORG_READERS | INGESTERS | ORG_ADMINS | CLUSTER_ADMINS | LEDGER_KEEPERS
     assert named(set(ACCESS)) == PUBLIC | keyed
 
 

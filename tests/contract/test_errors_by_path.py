@@ -33,7 +33,7 @@ from tallybook.core.errors import (
     TooLarge,
     Unauthenticated,
 )
-from tallybook.http import credits, mka1, native
+from tallybook.http import credits, mka1, native, openai
 from tallybook.http.dialect import InternalError
 from tallybook.ledger.model import Reservation
 from tallybook.ledger.model import Status as HoldStatus
@@ -55,8 +55,10 @@ PREFIXES = {
     "/api/v1/llm/": "mka1",
     "/api/v1/sandbox/": "mka1 sandbox",
     "/api/v1/budgeting/": "mka1",
+    "/v1/organization/": "openai",
     "/v1/accounts/": "credits",
     "/v1/models/": "credits",
+    "/v1/organizations/": "native",
     "/v1/accountsx/": "native",
     "/v1/usage/": "native",
     "/api/v1/llmx/": "native",
@@ -94,6 +96,8 @@ CREDITS_CODES = {
     "overloaded": "rate_limited",
     "internal": "internal_error",
 }
+
+OPENAI_TYPES = {429: "requests", 500: "server_error", 503: "server_error"}
 
 
 class Failing:
@@ -164,6 +168,11 @@ def check(answer: httpx.Response, dialect: str, status: int, code: str, mka1_cod
         assert (body["success"], body["code"]) == (False, CREDITS_CODES.get(code, code))
         assert body["error"] == body["message"]
         return body
+    if dialect == "openai":
+        assert set(body) == {"error"}
+        assert set(body["error"]) == {"message", "type", "param", "code"}
+        assert body["error"]["type"] == OPENAI_TYPES.get(answer.status_code, "invalid_request_error")
+        return body
     if answer.status_code in (401, 429):  # the gateway's own, the same in every service
         assert body == {"error": {401: "Unauthorized", 429: "Rate limit exceeded"}[answer.status_code]}
     elif dialect == "mka1 sandbox":
@@ -233,7 +242,9 @@ def test_a_raw_route_has_the_same_bound(call: AppClient) -> None:
     check(answer, "native", 413, "body_too_large", "")
 
 
-GUARDED = [("GET", "/v1/events"), ("POST", "/v1/events"), ("GET", "/v1/orgs"), ("GET", COMPLETIONS)]
+COSTS = "/v1/organization/costs"
+FOREIGN = {COMPLETIONS: "mka1", COSTS: "openai"}
+GUARDED = [("GET", "/v1/events"), ("POST", "/v1/events"), ("GET", "/v1/orgs"), *(("GET", path) for path in FOREIGN)]
 
 
 @pytest.mark.parametrize(("method", "path"), GUARDED)
@@ -241,7 +252,7 @@ GUARDED = [("GET", "/v1/events"), ("POST", "/v1/events"), ("GET", "/v1/orgs"), (
 def test_a_missing_or_unknown_key_is_401(call: AppClient, method: str, path: str, key: str | None) -> None:
     headers = {} if key is None else {"X-API-Key": key.encode()}
     answer = call(method, path, key=None, headers=headers)
-    check(answer, "mka1" if path == COMPLETIONS else "native", 401, "unauthenticated", "UNAUTHORIZED")
+    check(answer, FOREIGN.get(path, "native"), 401, "unauthenticated", "UNAUTHORIZED")
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
@@ -250,6 +261,7 @@ def test_a_key_without_the_right_is_403(call: AppClient) -> None:
     key = call("POST", "/v1/keys", json=wanted).json()["key"]
     check(call("GET", "/v1/events", key=key), "native", 403, "forbidden", "")
     check(call("GET", COMPLETIONS, key=key), "mka1", 403, "", "FORBIDDEN")
+    check(call("GET", COSTS, key=key), "openai", 403, "", "FORBIDDEN")
 
 
 def test_faults_are_listed_as_each_dialect_lists_them(call: AppClient) -> None:
@@ -259,6 +271,7 @@ def test_faults_are_listed_as_each_dialect_lists_them(call: AppClient) -> None:
     refusal = call("GET", COMPLETIONS).json()
     assert (refusal["status"], refusal["code"]) == (400, "BAD_REQUEST")
     assert refusal["data"]["issues"][0]["path"] == ["start_time"]
+    assert call("GET", COSTS).json()["error"]["param"] == "start_time"
 
 
 # Doubled slashes, HEAD and OPTIONS.
@@ -409,6 +422,7 @@ def test_every_dialect_words_every_error(kind: type[TallybookError]) -> None:
     for dialect, path in [
         (native.DIALECT, "/v1/anything"),
         (credits.DIALECT, "/v1/accounts"),
+        (openai.DIALECT, "/v1/organization/costs"),
         *((mka1.DIALECT, f"{prefix}anything") for prefix in mka1.DIALECT.prefixes),
     ]:
         answer = dialect.render(error, path)

@@ -13,8 +13,9 @@ from fastapi.routing import iter_route_contexts
 from tallybook import __version__
 from tallybook.core.counters import COUNTERS
 from tallybook.core.money import COUNTER_MAX
-from tallybook.http import credits
+from tallybook.http import credits, mka1, native, openai
 from tallybook.http.access import ACCESS
+from tallybook.http.dialect import Dialect
 from tallybook.http.native.event_wire import NDJSON, WireEvent
 from tallybook.settings import Settings
 from tallybook.wiring import Tallybook, build
@@ -163,16 +164,19 @@ def test_parameters_are_sound(operations: Mapping[tuple[str, str], Node]) -> Non
         assert all("schema" in parameter for parameter in parameters)
 
 
+def claims(dialect: Dialect, path: str) -> bool:
+    return path in dialect.paths or path.startswith(dialect.prefixes)
+
+
 def test_every_operation_documents_the_refusals_of_its_dialect(
     document: Node, operations: Mapping[tuple[str, str], Node]
 ) -> None:
     for (method, path), operation in operations.items():
-        foreign = path.startswith(("/api/v1/llm/", *credits.DIALECT.prefixes)) or path in credits.DIALECT.paths
+        own = [dialect for dialect in (mka1.DIALECT, openai.DIALECT, credits.DIALECT) if claims(dialect, path)]
         content = operation["responses"]["default"]["content"]
-        kind = "application/json" if foreign else "application/problem+json"
-        assert set(content) == {kind}, (method, path)
-        schema = resolved(document, content[kind]["schema"])
-        assert {"message"} <= set(schema["properties"]) if foreign else {"errors"} <= set(schema["properties"])
+        (dialect,) = own or [native.DIALECT]
+        assert set(content) == {dialect.error_type}, (method, path)
+        assert resolved(document, content[dialect.error_type]["schema"]) == dialect.error_schema
         # The framework's own words for a fault are never sent.
         assert "422" not in operation["responses"]
     assert "HTTPValidationError" not in document["components"]["schemas"]

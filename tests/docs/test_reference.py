@@ -42,6 +42,9 @@ from tallybook.http.native.prices import (
     TierWanted,
 )
 from tallybook.http.native.usage import UsageParams
+from tallybook.http.openai import operations as openai_operations
+from tallybook.http.openai.errors import ANSWERS as OPENAI_ANSWERS
+from tallybook.http.openai.wire import CostParams
 from tallybook.ledger.model import Status, Type
 from tallybook.orgs.model import OrgSettings
 from tallybook.pricing.match import Match
@@ -54,6 +57,7 @@ ADMIN = "docs/reference/keys-orgs-prices.md"
 ERRORS = "docs/reference/errors.md"
 CREDITS = "docs/reference/credits.md"
 MKA1 = "docs/guides/mka1.md"
+OPENAI = "docs/guides/openai.md"
 SYNC = "### The catalogue: `POST /v1/prices/sync`, `GET /v1/prices/diff`"
 OWN = {"object"}  # what every answer has
 OPERATE = "docs/guides/operate.md"
@@ -184,6 +188,27 @@ def test_every_operation_of_mka1_is_described() -> None:
         assert f"`GET {operation.path}`" in page
         named = {*operation.params.model_fields, *operation.numbers, *operation.dimensions, *operation.always_null}
         assert named <= pages.codes(page)
+
+
+def test_every_operation_of_openai_is_described() -> None:
+    page = pages.read(OPENAI)
+    codes = pages.codes(page)
+    for operation in openai_operations.OPERATIONS:
+        named = {*operation.params.model_fields, *operation.numbers, *operation.groups, *operation.kinds}
+        assert named <= codes, operation.name
+        assert operation.object in codes
+        for width, (default, most) in operation.params.LIMITS.items():
+            assert [f"`{width}`", str(default), f"{most:,}".replace(",", " ")] in pages.rows(page)
+    assert {*CostParams.model_fields, *openai_operations.COST_GROUPS, openai_operations.COSTS_OBJECT} <= codes
+
+
+def test_every_error_of_openai_has_its_status_type_and_code() -> None:
+    said: set[tuple[int, str, str | None]] = {
+        (int(row[0]), row[1].strip("`"), code)
+        for row in pages.rows(pages.section(pages.read(OPENAI), "## Errors"))[1:]
+        for code in (pages.codes(row[2]) or [None])
+    }
+    assert set(OPENAI_ANSWERS.values()) <= said
 
 
 CREDIT_FORMS = (

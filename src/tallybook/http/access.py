@@ -26,6 +26,7 @@ class Access:
 
 
 PUBLIC = Access(public=True)
+ORG_USAGE = Access(Scope.READ, Role.ORG_ADMIN)
 LEDGER = Access(Scope.LEDGER, Role.ORG_ADMIN)
 
 ACCESS: Mapping[tuple[str, str], Access] = {
@@ -40,6 +41,18 @@ ACCESS: Mapping[tuple[str, str], Access] = {
     ("GET", "/v1/events/{uid}"): Access(Scope.READ),
     ("GET", "/v1/usage/query"): Access(Scope.READ),
     ("GET", "/api/v1/llm/usage/completions"): Access(Scope.READ),
+    ("GET", "/v1/organization/usage/completions"): ORG_USAGE,
+    ("GET", "/v1/organization/usage/decisions"): ORG_USAGE,
+    ("GET", "/v1/organization/usage/embeddings"): ORG_USAGE,
+    ("GET", "/v1/organization/usage/moderations"): ORG_USAGE,
+    ("GET", "/v1/organization/usage/images"): ORG_USAGE,
+    ("GET", "/v1/organization/usage/audio_speeches"): ORG_USAGE,
+    ("GET", "/v1/organization/usage/audio_transcriptions"): ORG_USAGE,
+    ("GET", "/v1/organization/usage/vector_stores"): ORG_USAGE,
+    ("GET", "/v1/organization/usage/code_interpreter_sessions"): ORG_USAGE,
+    ("GET", "/v1/organization/usage/file_search_calls"): ORG_USAGE,
+    ("GET", "/v1/organization/usage/web_search_calls"): ORG_USAGE,
+    ("GET", "/v1/organization/costs"): ORG_USAGE,
     ("POST", "/v1/accounts/create"): LEDGER,
     ("GET", "/v1/accounts"): LEDGER,
     ("GET", "/v1/accounts/get"): LEDGER,
