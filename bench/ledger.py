@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import json
-import os
 import statistics
 import tempfile
 import time
@@ -46,7 +45,7 @@ def pairs(per_caller: int, repeats: int) -> dict[str, Any]:
         data = Path(folder) / "data"
         data.mkdir()
         with server.running(data) as (port, pid):
-            accounts = _accounts(port)
+            accounts = accounts_at(port)
             room = Path(folder) / "room.sqlite"
             kinds: dict[str, Callable[[], Measured]] = {
                 "distinct_keyed": lambda: _over_http(port, pid, accounts, per_caller, keyed=True),
@@ -71,9 +70,9 @@ def pairs(per_caller: int, repeats: int) -> dict[str, Any]:
 
 def _over_http(port: int, pid: int, accounts: Sequence[str], per_caller: int, *, keyed: bool) -> Measured:
     talks = [_talk(accounts[caller % len(accounts)], per_caller, keyed=keyed) for caller in range(CALLERS)]
-    before = _cpu_seconds(pid)
+    before = server.cpu_seconds(pid)
     measured = load.run_talks(port, talks)
-    cpu_seconds = _cpu_seconds(pid) - before
+    cpu_seconds = server.cpu_seconds(pid) - before
     count = per_caller * CALLERS
     assert measured.statuses == {200: 2 * count}, measured.statuses
     return Measured(count / measured.seconds, cpu_seconds / count * 1e6, measured.p50_ms, measured.p99_ms)
@@ -83,11 +82,11 @@ def _talk(account_id: str, count: int, *, keyed: bool) -> load.Talk:
     hold = json.dumps({"accountId": account_id, "amount": HELD, "operation": "chat", "model": "gpt-4o"}).encode()
     for _ in range(count):
         made = yield load.request(CREATE, server.KEY, hold, next(_IDEMPOTENCY_KEYS) if keyed else None)
-        settled = json.dumps({"reservationId": _reservation_in(made), "actualAmount": USED}).encode()
+        settled = json.dumps({"reservationId": reservation_in(made), "actualAmount": USED}).encode()
         yield load.request(CONFIRM, server.KEY, settled, next(_IDEMPOTENCY_KEYS) if keyed else None)
 
 
-def _reservation_in(answer: bytes) -> str:
+def reservation_in(answer: bytes) -> str:
     """The id that begins the reservation: to read the whole answer would take the server's processor time."""
     start = answer.index(b'"res_') + 1
     return answer[start : answer.index(b'"', start)].decode()
@@ -122,7 +121,7 @@ def _repeat(path: str) -> Repeat:
     return Repeat(ORG, "bench", "POST", path, key, Repeat.hash_of(key.encode()))
 
 
-def _accounts(port: int) -> list[str]:
+def accounts_at(port: int) -> list[str]:
     address, headers = f"http://127.0.0.1:{port}/v1/accounts", {"Authorization": f"Bearer {server.KEY}"}
     with httpx.Client(headers=headers) as client:
         made = [client.post(f"{address}/create", json={}).json()["account"]["id"] for _ in range(CALLERS)]
@@ -130,12 +129,6 @@ def _accounts(port: int) -> list[str]:
             body = {"accountId": account_id, "amount": FUNDS}
             client.post(f"{address}/credits/add", json=body).raise_for_status()
     return made
-
-
-def _cpu_seconds(pid: int) -> float:
-    """Processor time that the process has used."""
-    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
-    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def _shown(runs: Sequence[Measured]) -> dict[str, Any]:

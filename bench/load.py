@@ -41,7 +41,7 @@ def request(path: str, key: str, body: bytes, idempotency_key: str | None = None
 def run(port: int, requests: Sequence[bytes], connections: int) -> Load:
     """Sends the requests over that many connections, each with one request in flight, and waits for all answers."""
     pending = iter(requests)
-    return run_talks(port, [_monologue(pending) for _ in range(connections)])
+    return run_talks(port, [monologue(pending) for _ in range(connections)])
 
 
 def run_talks(port: int, talks: Sequence[Talk]) -> Load:
@@ -49,7 +49,8 @@ def run_talks(port: int, talks: Sequence[Talk]) -> Load:
     return uvloop.run(_run(port, talks))
 
 
-def _monologue(requests: Iterator[bytes]) -> Talk:
+def monologue(requests: Iterator[bytes]) -> Talk:
+    """Sends these requests, whatever the answers say."""
     while (following := next(requests, None)) is not None:
         yield following
 
