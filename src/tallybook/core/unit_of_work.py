@@ -59,16 +59,7 @@ class RepeatedWithOtherBody(Conflict):
 
 
 Answer = TypeVar("Answer", bound=msgspec.Struct)
-
-
-def record_of(answer: msgspec.Struct, version: int) -> Record:
-    """The outcome of an effect that is answered with a struct; `version` is that of the struct's shape."""
-    return {"v": version, **msgspec.to_builtins(answer)}
-
-
-def answer_in(outcome: Record, kind: type[Answer]) -> Answer:
-    """The answer that `record_of` made an outcome of."""
-    return msgspec.convert(outcome, kind)
+Result = TypeVar("Result")
 
 
 def record_of_refusal(refusal: Refusal) -> Record:
@@ -88,6 +79,10 @@ def refusal_in(outcome: Record) -> Refusal | None:
 
 
 class Writes(Protocol):
+    async def run(self, effect: Callable[[Transaction], Result]) -> Result:
+        """Runs `effect` in a transaction and returns what it does, after the commit."""
+        ...
+
     async def once(self, repeat: Repeat | None, effect: Effect) -> Record:
         """Runs `effect` in a transaction and returns its record after the commit.
 
@@ -96,6 +91,24 @@ class Writes(Protocol):
         is refused with is a plain `Conflict` or `Insufficient`, the first time too, so that all answers are equal.
         """
         ...
+
+
+async def answered(
+    writes: Writes,
+    repeat: Repeat | None,
+    effect: Callable[[Transaction], Answer],
+    kind: type[Answer],
+    *,
+    version: int,
+) -> Answer:
+    """As `Writes.once`, for an effect that is answered with a struct of that kind; `version` is that of its shape."""
+    if repeat is None:
+        return await writes.run(effect)
+
+    def recorded(transaction: Transaction) -> Record:
+        return {"v": version, **msgspec.to_builtins(effect(transaction))}
+
+    return msgspec.convert(await writes.once(repeat, recorded), kind)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from tallybook.core.clock import Clock
 from tallybook.core.errors import invalid
 from tallybook.core.ids import dated_id
-from tallybook.core.unit_of_work import Record, Repeat, Writes, answer_in, record_of
+from tallybook.core.unit_of_work import Repeat, Writes, answered
 from tallybook.core.unit_of_work import Transaction as Tx
 from tallybook.ledger import machine
 from tallybook.ledger.errors import ExternalIdTaken, UnknownAccount, UnknownReservation
@@ -49,7 +49,7 @@ class LedgerService:
     async def create_account(self, org_id: str, wanted: NewAccount, repeat: Repeat | None = None) -> Account:
         """Raises `ExternalIdTaken`."""
 
-        def effect(tx: Tx) -> Record:
+        def effect(tx: Tx) -> Account:
             now_us = self._clock.now_us()
             if wanted.external_id is not None:
                 holder = self._store.find_account(org_id, Address(external_id=wanted.external_id), tx)
@@ -66,9 +66,9 @@ class LedgerService:
                 updated_at_us=now_us,
             )
             self._store.add_account(tx, org_id, account)
-            return record_of(account, _VERSION)
+            return account
 
-        return answer_in(await self._writes.once(repeat, effect), Account)
+        return await answered(self._writes, repeat, effect, Account, version=_VERSION)
 
     async def post(self, org_id: str, address: Address, posting: Posting, repeat: Repeat | None = None) -> Transaction:
         """Adds or deducts credits. Without `repeat`, twice is twice.
@@ -78,12 +78,12 @@ class LedgerService:
         """
         _check_amount(posting.amount_micro)
 
-        def effect(tx: Tx) -> Record:
+        def effect(tx: Tx) -> Transaction:
             account = self.account_within(tx, org_id, address, self._clock.now_us())
             entry, _ = self.post_within(tx, org_id, account, posting)
-            return record_of(entry, _VERSION)
+            return entry
 
-        return answer_in(await self._writes.once(repeat, effect), Transaction)
+        return await answered(self._writes, repeat, effect, Transaction, version=_VERSION)
 
     async def reserve(self, org_id: str, address: Address, hold: Hold, repeat: Repeat | None = None) -> Reservation:
         """Holds credits until they are settled or the hold expires.
@@ -91,10 +91,10 @@ class LedgerService:
         Raises as `post`, and `InvalidInput` for seconds that are not 1 to 86 400.
         """
 
-        def effect(tx: Tx) -> Record:
-            return record_of(self.reserve_within(tx, org_id, address, hold), _VERSION)
+        def effect(tx: Tx) -> Reservation:
+            return self.reserve_within(tx, org_id, address, hold)
 
-        return answer_in(await self._writes.once(repeat, effect), Reservation)
+        return await answered(self._writes, repeat, effect, Reservation, version=_VERSION)
 
     async def confirm(
         self, org_id: str, reservation_id: str, actual_micro: int, terms: Terms, repeat: Repeat | None = None
@@ -107,11 +107,11 @@ class LedgerService:
         if actual_micro < 0:
             raise invalid("body", "actualAmount", msg="must not be below 0")
 
-        def effect(tx: Tx) -> Record:
+        def effect(tx: Tx) -> Confirmation:
             found = self.reservation_within(tx, org_id, reservation_id)
-            return record_of(self.confirm_within(tx, org_id, found, actual_micro, terms), _VERSION)
+            return self.confirm_within(tx, org_id, found, actual_micro, terms)
 
-        return answer_in(await self._writes.once(repeat, effect), Confirmation)
+        return await answered(self._writes, repeat, effect, Confirmation, version=_VERSION)
 
     async def cancel(self, org_id: str, reservation_id: str, repeat: Repeat | None = None) -> Cancellation:
         """Frees the hold; again, or after its expiry, it frees nothing more and closes the reservation.
@@ -119,18 +119,16 @@ class LedgerService:
         Raises `UnknownReservation`, and `NotPending` when it is confirmed.
         """
 
-        def effect(tx: Tx) -> Record:
+        def effect(tx: Tx) -> Cancellation:
             hold, account, _ = self.reservation_within(tx, org_id, reservation_id)
             change = machine.cancel(account, hold)
             if change is None:
-                return record_of(Cancellation(hold, 0, account.balances), _VERSION)
+                return Cancellation(hold, 0, account.balances)
             self._store.append_change(tx, org_id, account, hold, change)
             freed_micro = machine.freed_by(hold, change)
-            return record_of(
-                Cancellation(machine.changed(hold, change), freed_micro, account.balances.freed(freed_micro)), _VERSION
-            )
+            return Cancellation(machine.changed(hold, change), freed_micro, account.balances.freed(freed_micro))
 
-        return answer_in(await self._writes.once(repeat, effect), Cancellation)
+        return await answered(self._writes, repeat, effect, Cancellation, version=_VERSION)
 
     async def extend(self, org_id: str, reservation_id: str, seconds: int, repeat: Repeat | None = None) -> Reservation:
         """Lets a pending hold expire `seconds` from now.
@@ -139,24 +137,19 @@ class LedgerService:
         """
         _check_seconds(seconds)
 
-        def effect(tx: Tx) -> Record:
+        def effect(tx: Tx) -> Reservation:
             hold, account, _ = self.reservation_within(tx, org_id, reservation_id)
             change = machine.extend(account, hold, seconds)
             self._store.append_change(tx, org_id, account, hold, change)
-            return record_of(machine.changed(hold, change), _VERSION)
+            return machine.changed(hold, change)
 
-        return answer_in(await self._writes.once(repeat, effect), Reservation)
+        return await answered(self._writes, repeat, effect, Reservation, version=_VERSION)
 
     async def expire_due(self, limit: int) -> int:
         """Writes at most `limit` expiries of holds that are due, of any org; returns how many. Safe to repeat."""
         if not self._store.any_due(self._clock.now_us()):
             return 0
-
-        def effect(tx: Tx) -> Record:
-            return {"expired": self._store.expire_oldest(tx, self._clock.now_us(), limit)}
-
-        expired: int = (await self._writes.once(None, effect))["expired"]
-        return expired
+        return await self._writes.run(lambda tx: self._store.expire_oldest(tx, self._clock.now_us(), limit))
 
     def get_account(self, org_id: str, address: Address) -> Account:
         """Raises `InvalidInput` for no address or two that disagree, and `UnknownAccount`."""

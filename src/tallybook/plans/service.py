@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from tallybook.core.clock import Clock
 from tallybook.core.errors import invalid
 from tallybook.core.ids import dated_id
-from tallybook.core.unit_of_work import Record, Repeat, Writes, answer_in, record_of
+from tallybook.core.unit_of_work import Repeat, Writes, answered
 from tallybook.core.unit_of_work import Transaction as Tx
 from tallybook.ledger.errors import AboveCeiling
 from tallybook.ledger.model import CEILING_MICRO, Address, Listed, Slice, Standing
@@ -40,7 +40,7 @@ class PlanService:
         """Raises `InvalidInput` for credits not above 0 or occurrences out of bounds, and `AboveCeiling`."""
         _check(wanted)
 
-        def effect(tx: Tx) -> Record:
+        def effect(tx: Tx) -> Plan:
             now_us = self._clock.now_us()
             if wanted.credits_micro > CEILING_MICRO:
                 raise AboveCeiling
@@ -58,9 +58,9 @@ class PlanService:
                 updated_at_us=now_us,
             )
             self._store.add_plan(tx, org_id, plan)
-            return record_of(plan, _VERSION)
+            return plan
 
-        return answer_in(await self._writes.once(repeat, effect), Plan)
+        return await answered(self._writes, repeat, effect, Plan, version=_VERSION)
 
     async def archive(self, org_id: str, plan_id: str, repeat: Repeat | None = None) -> Plan:
         """Lets no further account onto the plan; those on it stay and are granted on. Again: no change.
@@ -68,14 +68,14 @@ class PlanService:
         Raises `UnknownPlan`.
         """
 
-        def effect(tx: Tx) -> Record:
+        def effect(tx: Tx) -> Plan:
             plan = self._plan(org_id, plan_id, tx)
             if plan.active:
                 plan = replace(plan, active=False, updated_at_us=self._clock.now_us())
                 self._store.replace_plan(tx, org_id, plan)
-            return record_of(plan, _VERSION)
+            return plan
 
-        return answer_in(await self._writes.once(repeat, effect), Plan)
+        return await answered(self._writes, repeat, effect, Plan, version=_VERSION)
 
     async def assign(
         self, org_id: str, address: Address, plan_id: str, *, deferred: bool = False, repeat: Repeat | None = None
@@ -87,7 +87,7 @@ class PlanService:
         once and does not fit.
         """
 
-        def effect(tx: Tx) -> Record:
+        def effect(tx: Tx) -> Assigned:
             account = self._ledger.account_within(tx, org_id, address, self._clock.now_us())
             plan = self._plan(org_id, plan_id, tx)
             now_us = account.now_us
@@ -112,9 +112,9 @@ class PlanService:
             )
             self._store.add_assignment(tx, org_id, account, assignment)
             assignment, account = self._granting.catch_up(tx, org_id, account, assignment)
-            return record_of(Assigned(assignment, account.balances.balance_micro), _VERSION)
+            return Assigned(assignment, account.balances.balance_micro)
 
-        return answer_in(await self._writes.once(repeat, effect), Assigned)
+        return await answered(self._writes, repeat, effect, Assigned, version=_VERSION)
 
     async def unassign(
         self, org_id: str, address: Address, plan_id: str | None = None, repeat: Repeat | None = None
@@ -124,17 +124,17 @@ class PlanService:
         What was due is granted first. Raises as `assign` for the address, and `UnknownPlan`.
         """
 
-        def effect(tx: Tx) -> Record:
+        def effect(tx: Tx) -> Unassigned:
             account = self._ledger.account_within(tx, org_id, address, self._clock.now_us())
             if plan_id is not None:
                 self._plan(org_id, plan_id, tx)
             current = self._store.find_open(tx, org_id, account)
             if current is None or not current.active or plan_id not in (None, current.plan.id):
-                return record_of(Unassigned(None), _VERSION)
+                return Unassigned(None)
             ended, _ = self._end(tx, org_id, account, current)
-            return record_of(Unassigned(ended), _VERSION)
+            return Unassigned(ended)
 
-        return answer_in(await self._writes.once(repeat, effect), Unassigned)
+        return await answered(self._writes, repeat, effect, Unassigned, version=_VERSION)
 
     async def grant_due(self, limit: int) -> int:
         """Makes at most `limit` grants that are due, of any org, those due longest first; returns how many.
@@ -144,7 +144,7 @@ class PlanService:
         if not self.behind_us():
             return 0
 
-        def effect(tx: Tx) -> Record:
+        def effect(tx: Tx) -> int:
             now_us = self._clock.now_us()
             granted = 0
             while granted < limit and (due := self._store.find_due(tx, now_us)) is not None:
@@ -152,10 +152,9 @@ class PlanService:
                 account = self._ledger.account_within(tx, due.org_id, address, now_us)
                 self._granting.grant(tx, due.org_id, account, due.assignment, due.at_us)
                 granted += 1
-            return {"granted": granted}
+            return granted
 
-        granted: int = (await self._writes.once(None, effect))["granted"]
-        return granted
+        return await self._writes.run(effect)
 
     def behind_us(self) -> int:
         """For how long the oldest grant that is not made has been due; 0 when none is."""

@@ -7,7 +7,7 @@ import msgspec
 from tallybook.core.clock import Clock
 from tallybook.core.errors import invalid
 from tallybook.core.ids import uid_text
-from tallybook.core.unit_of_work import Record, Repeat, Writes, answer_in, record_of
+from tallybook.core.unit_of_work import Answer, Repeat, Writes, answered
 from tallybook.core.unit_of_work import Transaction as Tx
 from tallybook.ledger.errors import NotPending
 from tallybook.ledger.model import Address, Confirmation, Hold, Reservation, Status, Terms
@@ -70,12 +70,12 @@ class SettlementService:
         """
         rating = self._recording.rating(org_id, estimate, self._clock.now_us())
 
-        def effect(tx: Tx) -> Record:
+        def effect(tx: Tx) -> Reservation:
             amount_micro = hold_for(cost_of(rating, estimate.model, "estimate.modelId"), tariff)
             wanted = msgspec.structs.replace(hold, amount_micro=amount_micro)
-            return record_of(self._ledger.reserve_within(tx, org_id, address, wanted), _VERSION)
+            return self._ledger.reserve_within(tx, org_id, address, wanted)
 
-        return answer_in(await self._writes.once(repeat, effect), Reservation)
+        return await answered(self._writes, repeat, effect, Reservation, version=_VERSION)
 
     async def confirm(
         self,
@@ -92,17 +92,17 @@ class SettlementService:
         """
         draft = self._recording.draft(told, sender, SOURCE_CONFIRMED)
 
-        def effect(tx: Tx) -> Record:
+        def effect(tx: Tx) -> Settled:
             found = self._ledger.reservation_within(tx, sender.org_id, reservation_id)
             if found.reservation.status is Status.CONFIRMED:
-                return record_of(self._confirmed_before(tx, found, draft, terms), _VERSION)
+                return self._confirmed_before(tx, found, draft, terms)
             self._check_room()
             charge_micro = charge_of(cost_of(draft.rating, told.model, "usage.modelId"), tariff)
             confirmation = self._ledger.confirm_within(tx, sender.org_id, found, charge_micro, terms)
             self._keep(tx, _explaining(confirmation, draft), draft.content)
-            return record_of(Settled(confirmation, uid_text(draft.uid)), _VERSION)
+            return Settled(confirmation, uid_text(draft.uid))
 
-        return answer_in(await self._once(repeat, effect), Settled)
+        return await self._answered(repeat, effect, Settled)
 
     async def record(
         self,
@@ -122,7 +122,7 @@ class SettlementService:
             raise invalid("transactionId", msg="is required in the context customer")
         draft = self._recording.draft(told, sender, SOURCE_RECORDED)
 
-        def effect(tx: Tx) -> Record:
+        def effect(tx: Tx) -> Recorded:
             account_id = external_id = paid_by = None
             if context is Context.CUSTOMER and transaction_id is not None:
                 account = self._ledger.account_within(tx, sender.org_id, address, draft.occurred_at_us)
@@ -134,24 +134,21 @@ class SettlementService:
             cost_pico, uid = cost_of(draft.rating, told.model), uid_text(draft.uid)
             submission = draft.placed(event_id=uid, context=context, account_id=account_id, transaction_id=paid_by)
             self._keep(tx, submission)
-            return record_of(
-                Recorded(
-                    uid=uid,
-                    context=context,
-                    account_id=account_id,
-                    external_id=external_id,
-                    transaction_id=paid_by,
-                    model=told.model,
-                    kind=told.kind,
-                    usage=told.usage,
-                    description=told.description,
-                    cost_pico=cost_pico,
-                    occurred_at_us=draft.occurred_at_us,
-                ),
-                _VERSION,
+            return Recorded(
+                uid=uid,
+                context=context,
+                account_id=account_id,
+                external_id=external_id,
+                transaction_id=paid_by,
+                model=told.model,
+                kind=told.kind,
+                usage=told.usage,
+                description=told.description,
+                cost_pico=cost_pico,
+                occurred_at_us=draft.occurred_at_us,
             )
 
-        return answer_in(await self._once(repeat, effect), Recorded)
+        return await self._answered(repeat, effect, Recorded)
 
     def usage_of(self, org_id: str, transaction_ids: Collection[str]) -> list[Link]:
         """The usages that explain these transactions, oldest first within each. Those of other orgs have none."""
@@ -165,9 +162,9 @@ class SettlementService:
         """Whether new usage is refused."""
         return self._store.outbox_length() >= self._outbox_max
 
-    async def _once(self, repeat: Repeat | None, effect: Callable[[Tx], Record]) -> Record:
+    async def _answered(self, repeat: Repeat | None, effect: Callable[[Tx], Answer], kind: type[Answer]) -> Answer:
         try:
-            return await self._writes.once(repeat, effect)
+            return await answered(self._writes, repeat, effect, kind, version=_VERSION)
         finally:
             self._put()
 

@@ -25,6 +25,7 @@ from tallybook.core.unit_of_work import (
     Record,
     Repeat,
     RepeatedWithOtherBody,
+    Result,
     Transaction,
     record_of_refusal,
     refusal_in,
@@ -98,6 +99,9 @@ class SqliteEngine:
     def write_from_thread(self, work: Work) -> Any:
         """As `write`, for a thread without an event loop, which it holds until the commit."""
         return self._queue.submit_from_thread(work).result()
+
+    async def run(self, effect: Callable[[Transaction], Result]) -> Result:
+        return cast(Result, await self._queue.submit(effect))
 
     async def once(self, repeat: Repeat | None, effect: Effect) -> Record:
         job = effect if repeat is None else partial(self._run_once, repeat, effect)
