@@ -19,6 +19,8 @@ from tallybook.core.errors import Overloaded
 from tallybook.core.failpoints import Reach, go_on
 from tallybook.core.paging import Cursors
 from tallybook.core.time_window import MINUTE_US
+from tallybook.corrections.direct import DirectCommitter, deliver
+from tallybook.corrections.service import CorrectionService
 from tallybook.http import credits, mka1, native, openai, ops
 from tallybook.http.access import Gate
 from tallybook.http.app import create_app
@@ -37,8 +39,12 @@ from tallybook.pricing.service import PricingService
 from tallybook.settings import Settings
 from tallybook.settlement.drain import Drain
 from tallybook.settlement.linking import Linking
+from tallybook.settlement.quantities import charged
+from tallybook.settlement.refunds import Refunds
 from tallybook.settlement.service import SettlementService
 from tallybook.settlement.verify import UsageAudit
+from tallybook.settlement.verify_refunds import RefundAudit
+from tallybook.storage.duckdb.corrections import DuckCorrections
 from tallybook.storage.duckdb.engine import DuckEngine
 from tallybook.storage.duckdb.events import DuckEventStore
 from tallybook.storage.duckdb.reading import DuckUsageStore
@@ -51,6 +57,7 @@ from tallybook.storage.sqlite.ledger import SqliteLedgerStore
 from tallybook.storage.sqlite.orgs import SqliteOrgStore
 from tallybook.storage.sqlite.plans import SqlitePlanStore
 from tallybook.storage.sqlite.prices import SqlitePriceStore
+from tallybook.storage.sqlite.refunds import SqliteRefundStore
 from tallybook.storage.sqlite.settlement import SqliteSettlementStore
 
 _PURGE_SECONDS = 3600
@@ -102,6 +109,7 @@ def build(
     events = DuckEventStore(
         duck, clock, wal_bytes_max=settings.wal_bytes_max, disk_reserve_bytes=settings.disk_reserve_bytes
     )
+    book = DuckCorrections(duck, events)
     metering = MeteringService(
         events,
         pricing,
@@ -109,10 +117,12 @@ def build(
         batch_events_max=settings.batch_events_max,
         queue_events_max=settings.ingest_queue_events,
         flush_events_max=settings.ingest_flush_events,
+        beside=book.commit,
     )
     billed, usage_links = DuckBilledEvents(duck, lambda: events.newest_seq), SqliteSettlementStore(sqlite)
     linking = Linking(usage_links, billed, ledger, metering, reach)
-    drain = Drain(usage_links, metering.commit_from_thread, linking.catch_up, reach)
+    apply = partial(deliver, metering.writer.submit_from_thread)
+    drain = Drain(usage_links, metering.commit_from_thread, linking.catch_up, reach, apply)
     settlement = SettlementService(
         usage_links, ledger, pricing, sqlite, clock, drain.nudge, outbox_max=settings.outbox_events_max
     )
@@ -125,6 +135,17 @@ def build(
         drain.before_read,
         rows_max=settings.query_rows_max,
     )
+    refunds = SqliteRefundStore(sqlite)
+    corrections = CorrectionService(
+        usage,
+        book,
+        DirectCommitter(metering.writer.submit),
+        Refunds(usage_links, refunds, ledger, usage, sqlite, clock, drain.nudge),
+        pricing,
+        charged,
+        drain.before_read,
+    )
+    refund_audit = RefundAudit(refunds, book, drain.before_read)
     metrics = _metrics(metering, duck, settlement)
     gate = Gate(auth)
     credit_operations = credits.operations(
@@ -161,7 +182,7 @@ def build(
     app = create_app(
         [
             ops.router(metrics, lambda: _not_ready(metering, plans, drain, settlement)),
-            *native.routers(auth, orgs, pricing, usage, ledger, audit, cursors),
+            *native.routers(auth, orgs, pricing, usage, ledger, audit, refund_audit, corrections, cursors),
             *mka1.routers(usage),
             *openai.routers(usage),
             credits.router(credit_operations),

@@ -38,6 +38,11 @@ READERS = {
     "GET /api/v1/llm/usage/completions",
 }
 INGESTERS = {"POST /v1/events"}
+CORRECTORS = {
+    "POST /v1/events/{uid}/amend",
+    "POST /v1/events/{uid}/void",
+    "POST /v1/events/{uid}/restore",
+}
 ORG_ADMINS = {
     "PUT /v1/prices",
     "POST /v1/keys",
@@ -160,7 +165,8 @@ def test_the_table_says_what_was_meant() -> None:
     assert rows_where(Scope.ADMIN, Role.ORG_ADMIN) == ORG_ADMINS
     assert rows_where(Scope.ADMIN, Role.CLUSTER_ADMIN) == CLUSTER_ADMINS
     assert rows_where(Scope.LEDGER, Role.ORG_ADMIN) == LEDGER_KEEPERS
-    keyed = ANY_KEY | READERS | ORG_READERS | INGESTERS | ORG_ADMINS | CLUSTER_ADMINS | LEDGER_KEEPERS
+    assert rows_where(Scope.CORRECT, Role.ORG_ADMIN) == CORRECTORS
+    keyed = ANY_KEY | READERS | ORG_READERS | INGESTERS | CORRECTORS | ORG_ADMINS | CLUSTER_ADMINS | LEDGER_KEEPERS
     assert named(set(ACCESS)) == PUBLIC | keyed
 
 

@@ -158,6 +158,8 @@ class DuckBook(Book):
             "recorded_at": self.recorded_at,
             "seq": self.seq,
             "actor": "key_admin",
+            "id": f"cor_{self.seq}",
+            "action": "amend",
         }
         _insert(writer, "corrections", columns)
 

@@ -142,7 +142,13 @@ def test_verifying_holds_up_no_writer(room: OpenLedger) -> None:
     assert room.figures(account) == (6, 0, 6)
 
 
-OF_USAGE = {Failpoint.HALF_RECORDED, Failpoint.DELIVERY_BEGUN, Failpoint.DELIVERED, Failpoint.UNLINKED}
+OF_USAGE = {
+    Failpoint.HALF_RECORDED,
+    Failpoint.HALF_CORRECTED,
+    Failpoint.DELIVERY_BEGUN,
+    Failpoint.DELIVERED,
+    Failpoint.UNLINKED,
+}
 """Passed only where usage comes with what the ledger writes: see the crash test of settlement."""
 
 

@@ -69,7 +69,9 @@ class EventRecord:
     """An event as it is in force. Instants are microseconds, money picodollars.
 
     `fields` are the texts, flags and latencies that are set, by the names of the event format; `metadata` is
-    JSON text. `lines` are the rated units with their cost.
+    JSON text. `lines` are the rated units with their cost; `pools` the stored units of those that were charged for
+    another number than the counter of their name holds. `refunded`: a correction gave all of its cost back.
+    `voided`: not in force, but the last that was.
     """
 
     uid: str
@@ -88,6 +90,9 @@ class EventRecord:
     known_cost_pico: int
     unpriced_units: tuple[str, ...]
     lines: Mapping[str, int]
+    pools: Mapping[str, int]
+    refunded: bool = False
+    voided: bool = False
 
 
 @dataclass(frozen=True)

@@ -33,11 +33,15 @@ class Slices:
 
 @dataclass(frozen=True)
 class Span:
-    """What a read covers: these orgs (None: all), this window, up to this commit (None: the newest)."""
+    """What a read covers: these orgs (None: all), this window, up to this commit (None: the newest).
+
+    `with_voided`: events that are voided too, as they were last.
+    """
 
     org_ids: tuple[str, ...] | None
     window: TimeWindow
     seq_max: int | None = None
+    with_voided: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,7 @@ def page_edges(query: UsageQuery, window: TimeWindow, limit: int) -> list[int]:
 
 def aggregate_plan(query: UsageQuery, covered: TimeWindow, edges: list[int], rows_max: int) -> AggregatePlan:
     return AggregatePlan(
-        span=Span(query.reach.org_ids, covered),
+        span=Span(query.reach.org_ids, covered, with_voided=query.with_voided),
         as_of_us=query.as_of_us,
         slices=Slices.between(edges),
         group_by=query.group_by,
@@ -124,7 +128,9 @@ def list_plan(query: EventQuery, after: Position | None) -> ListPlan:
     if after is not None:
         end_us = min(end_us, after.occurred_at_us + 1)
     return ListPlan(
-        span=Span(query.reach.org_ids, TimeWindow(start_us, end_us), after.seq_max if after else None),
+        span=Span(
+            query.reach.org_ids, TimeWindow(start_us, end_us), after.seq_max if after else None, query.with_voided
+        ),
         as_of_us=query.as_of_us,
         conditions=query.reach.conditions + query.conditions,
         ids=query.ids,

@@ -44,6 +44,7 @@ class Dimension(StrEnum):
     SESSION_ID = "session_id"
     ENDPOINT = "endpoint"
     TRANSACTION_ID = "transaction_id"
+    PRICING = "pricing"
     ORG_ID = "org_id"
 
 
@@ -133,6 +134,7 @@ class UsageQuery:
     `end_us` None: now, frozen over the pages of a walk. `whole_buckets` widens the window to whole buckets;
     otherwise the outer two are clipped to it. `whole_seconds` moves that `now` up to a full second. `limit` None: all
     buckets at once, `buckets_max` at most. `page`: the `next_page` of the page before.
+    `with_voided`: usage of voided events counts too.
     """
 
     reach: Reach
@@ -149,6 +151,7 @@ class UsageQuery:
     limit: int | None = None
     buckets_max: int = BUCKETS_MAX
     page: str | None = None
+    with_voided: bool = False
 
     def check(self) -> None:
         """Raises `InvalidInput` with every fault, each under `("query", name)`."""
@@ -197,7 +200,7 @@ class EventQuery:
     """Events, newest first. `start_us` and `end_us` None: no bound on that side.
 
     A walk through pages goes by `page`; its first page passes over `offset` events, which takes the longer the more
-    they are.
+    they are. `with_voided`: voided events are listed too, as they were last.
     """
 
     reach: Reach
@@ -211,6 +214,7 @@ class EventQuery:
     limit: int = 50
     offset: int = 0
     page: str | None = None
+    with_voided: bool = False
 
     def check(self) -> None:
         """Raises `InvalidInput` with every fault, each under `("query", name)`."""

@@ -88,10 +88,15 @@ class UsageService:
         last = events[-1]
         return EventPage(events, self._cursors.seal(query.question, (last.occurred_at_us, last.uid, found.seq_max)))
 
-    def get_event(self, reach: Reach, uid: str, as_of_us: int | None = None) -> EventRecord:
-        """Raises `NoSuchEvent`, also for one that the asker may not see."""
+    def get_event(
+        self, reach: Reach, uid: str, as_of_us: int | None = None, *, with_voided: bool = False
+    ) -> EventRecord:
+        """Raises `NoSuchEvent`, also for one that the asker may not see.
+
+        `with_voided`: a voided one as it was last.
+        """
         self._before_read()
-        event = self._store.find_event(reach, uid, as_of_us) if _is_uid(uid) else None
+        event = self._store.find_event(reach, uid, as_of_us, with_voided=with_voided) if _is_uid(uid) else None
         if event is None:
             raise NoSuchEvent(uid)
         return event

@@ -43,6 +43,8 @@ class UsageStore(Protocol):
 
     def list_events(self, plan: ListPlan) -> EventSlice: ...
 
-    def find_event(self, reach: Reach, uid: str, as_of_us: int | None) -> EventRecord | None:
-        """`uid` is a UUID in its usual form."""
+    def find_event(
+        self, reach: Reach, uid: str, as_of_us: int | None, *, with_voided: bool = False
+    ) -> EventRecord | None:
+        """`uid` is a UUID in its usual form. `with_voided`: a voided one as it was last."""
         ...

@@ -6,7 +6,7 @@ from tallybook.cli.connection import open_client
 from tallybook.cli.options import Options, shared_options
 from tallybook.cli.output import json_option, print_json, print_record
 
-COUNTED = ("accounts", "transactions", "reservations", "usage_records")
+COUNTED = ("accounts", "transactions", "reservations", "usage_records", "corrections")
 
 
 @click.command()

@@ -19,6 +19,7 @@ class Failpoint(StrEnum):
     EFFECT_DONE = "effect_done"  # an effect is applied, its idempotent outcome is not stored
     JOB_DONE = "job_done"  # one job of a flush is complete
     HALF_RECORDED = "half_recorded"  # transactions lead to usage that is not in the outbox
+    HALF_CORRECTED = "half_corrected"  # what a correction gives back is posted, the correction is not claimed
     BEFORE_COMMIT = "before_commit"
     AFTER_COMMIT = "after_commit"  # durable, nobody answered
     DELIVERY_BEGUN = "delivery_begun"  # usages that a commit promised are read, none is delivered

@@ -26,6 +26,7 @@ class Access:
 
 
 PUBLIC = Access(public=True)
+CORRECT = Access(Scope.CORRECT, Role.ORG_ADMIN)
 ORG_USAGE = Access(Scope.READ, Role.ORG_ADMIN)
 LEDGER = Access(Scope.LEDGER, Role.ORG_ADMIN)
 
@@ -39,6 +40,9 @@ ACCESS: Mapping[tuple[str, str], Access] = {
     ("POST", "/v1/events"): Access(Scope.INGEST),
     ("GET", "/v1/events"): Access(Scope.READ),
     ("GET", "/v1/events/{uid}"): Access(Scope.READ),
+    ("POST", "/v1/events/{uid}/amend"): CORRECT,
+    ("POST", "/v1/events/{uid}/void"): CORRECT,
+    ("POST", "/v1/events/{uid}/restore"): CORRECT,
     ("GET", "/v1/usage/query"): Access(Scope.READ),
     ("GET", "/api/v1/llm/usage/completions"): Access(Scope.READ),
     ("GET", "/v1/organization/usage/completions"): ORG_USAGE,

@@ -47,6 +47,7 @@ FIELD_NUMBERS = {
     "background": "34",
     "stream": "35",
     "usage": "36",
+    "api_key_used": "37",
 }
 
 
@@ -54,7 +55,8 @@ class UsageEvent(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rena
     """One metered fact, normalised: the recognised fields as the caller sent them. None means not sent.
 
     Holds nothing the server fills in. `usage` maps counters to integers (see `core/counters.py`); `cost_pico` is a
-    given cost in picodollars; `metadata` is canonical JSON text of an object; instants are microseconds.
+    given cost in picodollars; `metadata` is canonical JSON text of an object; instants are microseconds. `api_key_used`
+    is masked before it comes here.
     """
 
     id: str | None = None
@@ -94,6 +96,7 @@ class UsageEvent(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rena
     background: bool = False
     stream: bool = False
     usage: Usage = {}
+    api_key_used: str | None = None
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,8 @@ class Sender:
     """Who an event is taken from, as plain values: what fills the blanks, and what the sender may claim and see.
 
     `may_name_others`: may set `user_id` and `api_key_id` freely. `reads_org`: may read every event of the org.
-    `reads_user_id` / `reads_key_id`: otherwise, whose events may be read (both None: none).
+    `reads_user_id` / `reads_key_id`: otherwise, whose events may be read (both None: none). `source`: the one of the
+    server's own that it may send under.
     """
 
     org_id: str
@@ -113,6 +117,7 @@ class Sender:
     reads_org: bool = False
     reads_user_id: str | None = None
     reads_key_id: str | None = None
+    source: str = ""
 
 
 class Submission(msgspec.Struct, frozen=True, gc=False):

@@ -35,6 +35,14 @@ def request_key_of(org_id: str, request_id: str) -> bytes:
     return _REQUEST(joined(org_id, request_id))
 
 
+def request_key(org_id: str, event: UsageEvent, event_id: str) -> bytes | None:
+    """`request_key_of` an event; None where `identity_of(org, "", request id)` already finds it."""
+    request_id = event.request_id or event_id
+    if request_id == event_id and event.source == "":
+        return None
+    return request_key_of(org_id, request_id)
+
+
 def derived_id(org_id: str, idempotency_key: str, index: int) -> str:
     """The id of an event sent without one under an `Idempotency-Key`, so that a repeat meets itself."""
     return _DERIVED(joined(org_id, idempotency_key, str(index))).hex()

@@ -31,7 +31,7 @@ def faults_of(event: UsageEvent, sender: Sender, now_us: int, *, texts_checked: 
     faults: list[Fault] = []
     if not texts_checked and not _is_plain(event):
         faults.extend(_text_faults(event))
-    if event.source.startswith(RESERVED_SOURCE_PREFIX):
+    if event.source.startswith(RESERVED_SOURCE_PREFIX) and event.source != sender.source:
         faults.append(Fault(("source",), f"sources that begin with {RESERVED_SOURCE_PREFIX!r} are reserved"))
     if event.context is not None and event.context not in CONTEXTS:
         faults.append(Fault(("context",), f"must be one of {', '.join(CONTEXTS)}"))

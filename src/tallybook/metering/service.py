@@ -1,8 +1,8 @@
 """The one way into the event store: check the whole batch, rate it, queue it, answer after the commit."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate, pairwise
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -14,7 +14,7 @@ from tallybook.core.ids import UidSource, uid_text
 from tallybook.core.money import COST_PICO_MAX, COST_USD_MAX
 from tallybook.metering.errors import BatchTooLarge
 from tallybook.metering.event import Outcome, Sender, Stored, Submission, UsageEvent
-from tallybook.metering.identity import content_hash, derived_id, identity_of, request_key_of
+from tallybook.metering.identity import content_hash, derived_id, identity_of, request_key
 from tallybook.metering.normalize import faults_of
 from tallybook.metering.store import EventStore
 from tallybook.pricing.cost import Rating
@@ -26,6 +26,14 @@ _MADE_READY = 100
 class _Batch(NamedTuple):
     submissions: Sequence[Submission]
     ready: object | None
+
+
+Beside = Callable[[Sequence[Any]], Sequence[Any]]
+"""Answers each job, or raises for all of them."""
+
+
+def _nobody(jobs: Sequence[Any]) -> Sequence[Any]:
+    raise TypeError("nobody takes other jobs than batches")
 
 
 class Rater(Protocol):
@@ -45,7 +53,10 @@ class Rater(Protocol):
 
 
 class MeteringService:
-    """Takes usage events. Repeats are safe: the same event again is answered as a duplicate."""
+    """Takes usage events. Repeats are safe: the same event again is answered as a duplicate.
+
+    `beside` commits jobs of other rooms in the event store, whose commits are numbered in one row with the batches.
+    """
 
     def __init__(
         self,
@@ -56,13 +67,15 @@ class MeteringService:
         batch_events_max: int,
         queue_events_max: int,
         flush_events_max: int,
+        beside: Beside = _nobody,
     ) -> None:
         self._store = store
         self._rater = rater
         self._clock = clock
         self._uids = UidSource(clock)
         self._batch_events_max = batch_events_max
-        self.writer: GroupWriter[_Batch, Sequence[Outcome]] = GroupWriter(
+        self._beside = beside
+        self.writer: GroupWriter[Any, Any] = GroupWriter(
             "event",
             self._flush,
             queue_weight_max=queue_events_max,
@@ -123,7 +136,7 @@ class MeteringService:
                     event_id=event_id,
                     identity=identity_of(sender.org_id, event.source, event_id),
                     content=content_hash(event),
-                    request_key=_request_key(sender.org_id, event, event_id),
+                    request_key=request_key(sender.org_id, event, event_id),
                     uid=uid,
                     occurred_at_us=occurred_at_us,
                     user_id=event.user_id or sender.user_id,
@@ -146,11 +159,14 @@ class MeteringService:
 
     async def commit(self, submissions: Sequence[Submission]) -> Sequence[Outcome]:
         """As `store`, with outcomes for the server's own eyes."""
-        return await self.writer.submit(self._batch(submissions), weight=len(submissions))
+        outcomes: Sequence[Outcome] = await self.writer.submit(self._batch(submissions), weight=len(submissions))
+        return outcomes
 
     def commit_from_thread(self, submissions: Sequence[Submission]) -> Sequence[Outcome]:
         """As `commit`, for a thread without an event loop, which it holds until the commit."""
-        return self.writer.submit_from_thread(self._batch(submissions), weight=len(submissions)).result()
+        batch = self._batch(submissions)
+        outcomes: Sequence[Outcome] = self.writer.submit_from_thread(batch, weight=len(submissions)).result()
+        return outcomes
 
     def as_seen(self, outcomes: Sequence[Outcome], sender: Sender) -> Sequence[Outcome]:
         """The outcomes without what the sender may not read."""
@@ -166,7 +182,15 @@ class MeteringService:
         ready = self._store.make_ready(submissions) if len(submissions) >= _MADE_READY else None
         return _Batch(submissions, ready)
 
-    def _flush(self, batches: Sequence[_Batch]) -> Sequence[Sequence[Outcome]]:
+    def _flush(self, jobs: Sequence[Any]) -> Sequence[Any]:
+        batches = [job for job in jobs if isinstance(job, _Batch)]
+        if len(batches) == len(jobs):
+            return self._append(batches)
+        others = [job for job in jobs if not isinstance(job, _Batch)]
+        stored, done = iter(_attempt(self._append, batches)), iter(_attempt(self._beside, others))
+        return [next(stored) if isinstance(job, _Batch) else next(done) for job in jobs]
+
+    def _append(self, batches: Sequence[_Batch]) -> Sequence[Sequence[Outcome]]:
         submissions = [submission for batch in batches for submission in batch.submissions]
         ready = [batch.ready for batch in batches if batch.ready is not None]
         outcomes = self._store.append(submissions, ready if len(ready) == len(batches) else ())
@@ -174,16 +198,16 @@ class MeteringService:
         return [outcomes[start:end] for start, end in pairwise([0, *ends])]
 
 
+def _attempt(flush: Beside, jobs: Sequence[Any]) -> Sequence[Any]:
+    """The answers; each is the exception, if there is one: those of the other jobs stand."""
+    try:
+        return flush(jobs) if jobs else []
+    except Exception as error:
+        return [error] * len(jobs)
+
+
 def _on_behalf(event: UsageEvent, external_user_id: str) -> UsageEvent:
     return msgspec.structs.replace(event, external_user_id=external_user_id)
-
-
-def _request_key(org_id: str, event: UsageEvent, event_id: str) -> bytes | None:
-    """None where `identity_of(org, "", request id)` already finds the event."""
-    request_id = event.request_id or event_id
-    if request_id == event_id and event.source == "":
-        return None
-    return request_key_of(org_id, request_id)
 
 
 def _by_place(fault: Fault) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ import structlog
 
 from tallybook.core.errors import Overloaded
 from tallybook.core.failpoints import Failpoint, Reach
+from tallybook.corrections.model import Change
 from tallybook.metering.event import Outcome, Status, Submission
 from tallybook.settlement.store import Outbox
 
@@ -22,7 +23,10 @@ log = structlog.get_logger("tallybook.drain")
 
 
 class Drain:
-    """One thread delivers, and all who wait share it. `catch_up` links what has to be linked after each delivery."""
+    """One thread delivers, and all who wait share it. `catch_up` links what has to be linked after each delivery.
+
+    `apply` takes corrections to the event store, each once however often it is delivered.
+    """
 
     def __init__(
         self,
@@ -30,11 +34,13 @@ class Drain:
         deliver: Callable[[Sequence[Submission]], Sequence[Outcome]],
         catch_up: Callable[[], None],
         reach: Reach,
+        apply: Callable[[Sequence[Change]], None] = lambda changes: None,
     ) -> None:
         self._outbox = outbox
         self._deliver = deliver
         self._catch_up = catch_up
         self._reach = reach
+        self._apply = apply
         self._changed = threading.Condition()
         self._nudged = True
         self._wanted = self._delivered = self._failures = 0
@@ -107,7 +113,9 @@ class Drain:
     def _deliver_all(self) -> None:
         while waiting := self._outbox.oldest_waiting(_ROWS):
             self._reach(Failpoint.DELIVERY_BEGUN)
-            outcomes = self._deliver(waiting.submissions)
+            outcomes = self._deliver(waiting.submissions) if waiting.submissions else ()
+            if waiting.changes:
+                self._apply(waiting.changes)
             self._reach(Failpoint.DELIVERED)
             if any(outcome.status is Status.CONFLICT for outcome in outcomes):
                 log.error("usage met another event of its name", newest=waiting.newest)

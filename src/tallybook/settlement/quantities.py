@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from tallybook.core.counters import Usage
 from tallybook.core.errors import Fault, InvalidInput
-from tallybook.settlement.model import Told, UsageType
+from tallybook.metering.event import UsageEvent
+from tallybook.settlement.model import SOURCE_CONFIRMED, SOURCE_RECORDED, Told, UsageType
 
 KINDS = {
     UsageType.TEXT: "completion",
@@ -22,6 +24,8 @@ _CHARGED = {
     UsageType.AUDIO_TTS: ("audio_seconds",),
 }
 
+
+_CHARGED_OF_KIND = {kind: _CHARGED[usage_type] for usage_type, kind in KINDS.items()}
 
 _OF_TOKENS = (UsageType.TEXT, UsageType.EMBEDDING)
 
@@ -77,3 +81,11 @@ def _faults_of(kind: UsageType, told: Quantities, output_named: str) -> Iterator
         yield output_named, "must be absent or 0 for an embedding"
     if (told.cached_tokens or 0) > (told.input_tokens or 0):
         yield "cachedTokens", "must not be more than inputTokens, which include them"
+
+
+def charged(event: UsageEvent) -> Usage:
+    """What of an event's usage its cost is for: all, unless it was told to the ledger under one of its types."""
+    if event.source not in (SOURCE_CONFIRMED, SOURCE_RECORDED) or event.kind not in _CHARGED_OF_KIND:
+        return event.usage
+    counters = _CHARGED_OF_KIND[event.kind]
+    return {name: amount for name, amount in event.usage.items() if name in counters}

@@ -5,15 +5,20 @@ from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
 from tallybook.core.unit_of_work import Transaction as Tx
+from tallybook.corrections.model import Change, CorrectionRecord
 from tallybook.metering.event import Submission
 from tallybook.settlement.model import Link
 
 
 class Waiting(NamedTuple):
-    """What the oldest commits in the outbox promised, in order. `newest` is the number of the last one."""
+    """What the oldest commits in the outbox promised, in order. `newest` is the number of the last one.
+
+    `changes` are corrections, each of an event that is in the event store already.
+    """
 
     newest: int
     submissions: Sequence[Submission]
+    changes: Sequence[Change] = ()
 
 
 class LinkedUsage(NamedTuple):
@@ -50,6 +55,10 @@ class SettlementStore(Outbox, Protocol):
         """Adds to the outbox."""
         ...
 
+    def promise(self, transaction: Tx, change: Change) -> None:
+        """Adds a correction to the outbox."""
+        ...
+
     def link(self, transaction: Tx, org_id: str, link: Link) -> None:
         """Adds a link whose uid is new, to a transaction of the org."""
         ...
@@ -80,6 +89,70 @@ class SettlementStore(Outbox, Protocol):
 
     def audit(self, org_id: str) -> AbstractContextManager[Iterator[Sequence[LinkedUsage]]]:
         """Every link of an org, some at a time, in one snapshot that holds up nobody."""
+        ...
+
+
+class Paid(NamedTuple):
+    """What a transaction took from its account (a credit: 0), and how much of it corrections gave back."""
+
+    account_id: str
+    amount_micro: int
+    refunded_micro: int
+
+
+class Claim(NamedTuple):
+    """A correction as the ledger decided it, as `verify` sees it. `refunded_micro`: by all those of its transaction.
+
+    Accounts are named as the store keeps them.
+    """
+
+    uid: bytes
+    occurred_at_us: int
+    superseded: int | None
+    replacement: int | None
+    id: str
+    transaction_id: str
+    account: int
+    amount_micro: int
+    refunded_micro: int
+    refund_id: str | None
+    refund_type: str | None
+    refund_account: int | None
+
+
+class RefundStore(Protocol):
+    """The corrections that are decided in the ledger. Transactions are as in the ledger's store."""
+
+    def is_claimed(self, transaction: Tx, change: Change) -> bool:
+        """Whether another change has ended the revision that this one ends, or begun the one it begins."""
+        ...
+
+    def claim(self, transaction: Tx, change: Change, transaction_id: str) -> None:
+        """Adds a change whose claim is free, of an event of that transaction of the org."""
+        ...
+
+    def find_paid(self, transaction: Tx, org_id: str, transaction_id: str) -> Paid:
+        """Of a transaction of the org, which exists."""
+        ...
+
+    def claims(self, org_id: str) -> AbstractContextManager[Iterator[Sequence[Claim]]]:
+        """Every claim of an org, some at a time, in one snapshot that holds up nobody."""
+        ...
+
+    def claims_of(self, org_id: str, uids: Sequence[bytes]) -> Sequence[Claim]:
+        """Every claim of these events."""
+        ...
+
+
+class CorrectedEvents(Protocol):
+    """Corrections as the event store has them."""
+
+    def corrections_of_events(self, org_id: str, claims: Sequence[Claim]) -> Sequence[CorrectionRecord]:
+        """Every correction of the events of these claims."""
+        ...
+
+    def corrections_of_billed(self, org_id: str) -> AbstractContextManager[Iterator[Sequence[CorrectionRecord]]]:
+        """Every correction of an event that names a transaction, some at a time."""
         ...
 
 

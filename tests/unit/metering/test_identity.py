@@ -32,7 +32,10 @@ TEXTS = words("""
     image_size image_quality image_operation vector_store_id context_level api_source session_kind provider model
     operation endpoint service_tier request_id finish_reason description
 """)
-NUMBERED = [*TEXTS, *words("metadata occurred_at cost_usd latency_ms ttft_ms batch background stream usage")]
+NUMBERED = [
+    *TEXTS,
+    *words("metadata occurred_at cost_usd latency_ms ttft_ms batch background stream usage api_key_used"),
+]
 DEFAULTS = {"source": "", "kind": "completion", "batch": False, "background": False, "stream": False, "usage": {}}
 MILLIONTHS = {"audio_seconds", "characters", "units", "peak_memory_mib"}
 WHOLE = set(

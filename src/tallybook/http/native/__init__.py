@@ -5,12 +5,14 @@ from fastapi import APIRouter
 from tallybook.analytics.service import UsageService
 from tallybook.auth.service import AuthService
 from tallybook.core.paging import Cursors
-from tallybook.http.native import events_read, keys, orgs, prices, usage, verify
+from tallybook.corrections.service import CorrectionService
+from tallybook.http.native import corrections, events_read, keys, orgs, prices, usage, verify
 from tallybook.http.native.errors import DIALECT
 from tallybook.ledger.service import LedgerService
 from tallybook.orgs.service import OrgService
 from tallybook.pricing.service import PricingService
 from tallybook.settlement.verify import UsageAudit
+from tallybook.settlement.verify_refunds import RefundAudit
 
 __all__ = ["DIALECT", "routers"]
 
@@ -22,13 +24,16 @@ def routers(
     usage_service: UsageService,
     ledger: LedgerService,
     audit: UsageAudit,
+    refunds: RefundAudit,
+    correcting: CorrectionService,
     cursors: Cursors,
 ) -> list[APIRouter]:
     return [
         usage.router(usage_service),
+        corrections.router(correcting),
         events_read.router(usage_service),
         keys.router(auth, cursors),
         orgs.router(org_service, cursors),
         prices.router(pricing, cursors),
-        verify.router(ledger, audit, org_service),
+        verify.router(ledger, audit, refunds, org_service),
     ]

@@ -1,11 +1,13 @@
 """Errors of the native dialect: RFC 9457 problem bodies."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
 import msgspec
 
 from tallybook.core.errors import (
+    Conflict,
     Forbidden,
     Insufficient,
     InvalidInput,
@@ -38,6 +40,15 @@ STATUS: dict[type[TallybookError], int] = {
 }
 
 
+class EventRefusal(Conflict):
+    """Another room's refusal of a correction, with the event that it met as its caller may see it."""
+
+    def __init__(self, refusal: Refusal, event: Mapping[str, Any]) -> None:
+        self.event = event
+        super().__init__(str(refusal))
+        self.code = refusal.code
+
+
 def render(error: TallybookError, path: str) -> Rendered:
     status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
     problem: dict[str, Any] = {
@@ -51,6 +62,8 @@ def render(error: TallybookError, path: str) -> Rendered:
     if isinstance(error, InvalidInput):
         problem["errors"] = [{"loc": fault.loc, "msg": fault.msg} for fault in error.faults]
         problem["faults_total"] = error.faults_total
+    if isinstance(error, EventRefusal):
+        problem["event"] = error.event
     if isinstance(error, Overloaded):
         headers["Retry-After"] = str(error.retry_after_seconds)
     if isinstance(error, MethodNotAllowed):
@@ -81,6 +94,7 @@ _PROBLEM: dict[str, Any] = {
                 },
             },
         },
+        "event": {"type": "object", "description": "The event that a correction met, with its status 409."},
         "faults_total": {"type": "integer", "description": "At most 100 are listed."},
     },
 }

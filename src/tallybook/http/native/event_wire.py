@@ -5,7 +5,8 @@ field by field, which is slow, but lists all faults by index.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, cast, get_type_hints
@@ -72,6 +73,10 @@ class _Envelope(msgspec.Struct):
     events: list[WireEvent] | UnsetType = UNSET
 
 
+FIXED = frozenset({"id", "source", "kind", "occurred_at", "transaction_id", "messages"})
+"""Fields of an event that no correction sets."""
+
+
 @dataclass(frozen=True)
 class Reading:
     """What a body holds: its events in order (None where one has faults), and whether it was one bare event."""
@@ -96,6 +101,7 @@ def _number(text: str) -> Decimal:
 
 
 _DECODE_ANY = msgspec.json.Decoder(float_hook=_number).decode
+"""Any JSON, with a `Decimal` for each number that is no integer."""
 _ENCODE = msgspec.json.Encoder(order="deterministic", decimal_format="number").encode
 
 
@@ -254,9 +260,23 @@ def _decimal_amount(amount: int | Decimal, scale: int) -> int:
 
 def read_field_by_field(body: bytes, content_type: str, *, strict: bool) -> Reading:
     """As `read_events`, but slow for a large body."""
-    try:
+    with _readable():
         body.decode()
         return _read_lines(body, strict) if _is_ndjson(content_type) else _read_document(_DECODE_ANY(body), strict)
+
+
+def read_json(body: bytes) -> Any:
+    """Any JSON, exactly: numbers with a fraction or exponent are `Decimal`s. Raises `MalformedInput`."""
+    with _readable():
+        body.decode()
+        return _DECODE_ANY(body)
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Says in a caller's words why a body cannot be read."""
+    try:
+        yield
     except UnicodeDecodeError as error:
         raise MalformedInput(f"the body is not UTF-8 (byte {error.start})") from None
     except RecursionError:
@@ -315,7 +335,8 @@ def _read_objects(objects: Sequence[Any], strict: bool, *, bare: bool) -> Readin
 _TYPES = get_type_hints(WireEvent, include_extras=True)
 
 
-def _read_object(sent: dict[str, Any], strict: bool) -> tuple[UsageEvent | None, list[Fault]]:
+def read_fields(sent: dict[str, Any], *, strict: bool) -> tuple[dict[str, Any], list[Fault]]:
+    """The fields that are there and not null, by their names here, normalised; and every fault."""
     faults: list[Fault] = []
     fields: dict[str, Any] = {}
     for name, value in sent.items():
@@ -332,6 +353,11 @@ def _read_object(sent: dict[str, Any], strict: bool) -> tuple[UsageEvent | None,
                 faults.append(Fault((name,), _plain_words(error)))
     if strict and isinstance(sent.get("usage"), dict):
         faults.extend(Fault(("usage", name), "is not a counter") for name in sent["usage"] if name not in COUNTERS)
+    return fields, faults
+
+
+def _read_object(sent: dict[str, Any], strict: bool) -> tuple[UsageEvent | None, list[Fault]]:
+    fields, faults = read_fields(sent, strict=strict)
     if faults:
         return None, faults
     fields.pop("messages", None)

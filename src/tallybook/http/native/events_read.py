@@ -88,6 +88,8 @@ def to_wire_event(event: EventRecord) -> dict[str, Any]:
         "unpriced_units": event.unpriced_units,
         "lines": {unit: usd_text(pico) for unit, pico in event.lines.items()},
     }
+    if event.refunded:
+        wire["refunded"] = True
     if metadata is not None:
         wire["metadata"] = msgspec.Raw(str(metadata).encode())
     return wire

@@ -67,6 +67,7 @@ class Filters(BaseModel):
     session_id: Texts = []
     endpoint: Texts = []
     transaction_id: Texts = []
+    pricing: Texts = []
     org_id: Texts = []
 
     org_ids: Texts = Field([], description="Look into these organizations instead; cluster admins only.")

@@ -10,6 +10,7 @@ from tallybook.http.reach import reach_of
 from tallybook.ledger.service import LedgerService
 from tallybook.orgs.service import OrgService
 from tallybook.settlement.verify import UsageAudit
+from tallybook.settlement.verify_refunds import RefundAudit
 
 _ORGS_OF_A_PAGE = 1_000
 
@@ -36,22 +37,25 @@ class Verification(BaseModel):
     transactions: int
     reservations: int
     usage_records: int = Field(description="Usage that explains a transaction.")
+    corrections: int = Field(description="Corrections of such usage, with what they gave back.")
     difference: DifferenceShown | None = Field(description="The first one; null if the books agree.")
 
 
-def router(ledger: LedgerService, audit: UsageAudit, orgs: OrgService) -> APIRouter:
+def router(ledger: LedgerService, audit: UsageAudit, refunds: RefundAudit, orgs: OrgService) -> APIRouter:
     routes = APIRouter(tags=["ledger"])
 
     @routes.get("/v1/verify")
     def verify_ledger(asked: Annotated[VerifyQuery, Query()], caller: CallerOf) -> Verification:
         """Rebuilds balances and reservations from transactions and reservation facts, up to the first difference.
 
-        Usage is held against the transactions that it explains.
+        Usage is held against the transactions that it explains, and its corrections against what they gave back.
         """
         org_ids = reach_of(caller, all_orgs=asked.all_orgs).org_ids
-        total = Verification(orgs=0, accounts=0, transactions=0, reservations=0, usage_records=0, difference=None)
+        total = Verification(
+            orgs=0, accounts=0, transactions=0, reservations=0, usage_records=0, corrections=0, difference=None
+        )
         for org_id in _all_org_ids(orgs) if org_ids is None else org_ids:
-            _add(total, org_id, ledger, audit)
+            _add(total, org_id, ledger, audit, refunds)
             if total.difference is not None:
                 break
         return total
@@ -59,7 +63,7 @@ def router(ledger: LedgerService, audit: UsageAudit, orgs: OrgService) -> APIRou
     return routes
 
 
-def _add(total: Verification, org_id: str, ledger: LedgerService, audit: UsageAudit) -> None:
+def _add(total: Verification, org_id: str, ledger: LedgerService, audit: UsageAudit, refunds: RefundAudit) -> None:
     verified = ledger.verify(org_id)
     total.orgs += 1
     total.accounts += verified.accounts
@@ -70,6 +74,10 @@ def _add(total: Verification, org_id: str, ledger: LedgerService, audit: UsageAu
         usage = audit.verify(org_id)
         total.usage_records += usage.usage_records
         difference = usage.difference
+    if difference is None:
+        corrected = refunds.verify(org_id)
+        total.corrections += corrected.corrections
+        difference = corrected.difference
     if difference is not None:
         total.difference = DifferenceShown(org_id=org_id, **vars(difference))
 

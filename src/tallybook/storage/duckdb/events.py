@@ -1,8 +1,9 @@
 """The event store on DuckDB: the key table decides once-ness, the facts are appended without any index."""
 
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
 
@@ -23,6 +24,16 @@ _SPREAD_FROM = 1_000
 
 
 _INSERTED = Outcome(Status.INSERTED, None)
+
+
+@dataclass
+class Stamp:
+    """What the rows of a commit are stamped with. `used` is to be set once there are any."""
+
+    writer: duckdb.DuckDBPyConnection
+    seq: int
+    recorded_at_us: int
+    used: bool = False
 
 
 class _Known:
@@ -55,8 +66,7 @@ class DuckEventStore:
         return fact_values(submissions, revision=1)
 
     def append(self, submissions: Sequence[Submission], ready: Sequence[object] = ()) -> list[Outcome]:
-        if shutil.disk_usage(self._engine.path.parent).free < self._disk_reserve_bytes:
-            raise StorageFull
+        self._check_room()
         firsts: dict[bytes, Submission] = {}
         for submission in submissions:
             firsts.setdefault(submission.identity, submission)
@@ -65,6 +75,21 @@ class DuckEventStore:
         if not known and all_firsts:
             return [_INSERTED] * len(submissions)
         return [_outcome(submission, firsts, known) for submission in submissions]
+
+    @contextmanager
+    def committing(self) -> Iterator[Stamp]:
+        """A commit of other rows of the event store, under the next number. On the writer's thread only.
+
+        Raises `StorageFull`.
+        """
+        self._check_room()
+        self._refresh()
+        seq, recorded_at_us = self._seq + 1, max(self._clock.now_us(), self._recorded_at_us)
+        with self._engine.transaction() as writer:
+            stamp = Stamp(writer, seq, recorded_at_us)
+            yield stamp
+        if stamp.used:
+            self._seq, self._recorded_at_us = seq, recorded_at_us
 
     def maintain(self) -> None:
         self._spread()
@@ -78,6 +103,10 @@ class DuckEventStore:
                 self._engine.checkpoint()
         finally:
             self._engine.close()
+
+    def _check_room(self) -> None:
+        if shutil.disk_usage(self._engine.path.parent).free < self._disk_reserve_bytes:
+            raise StorageFull
 
     def _insert_new(self, firsts: Mapping[bytes, Submission], ready: Sequence[Columns]) -> Mapping[bytes, _Known]:
         """Optimistic: most flushes hold only new events, and a plain INSERT is by far the cheapest judge of that."""

@@ -40,18 +40,25 @@ def in_force(span: Span, *, corrected: bool) -> Sql:
     """`FROM … WHERE …` over the facts of the span, as `fact`; further conditions follow with AND.
 
     `corrected`: whether a correction falls into the span (see `has_corrections`). If none does, the anti-join
-    is left out: it must read the uids, which cost as much as all the sums.
+    is left out: it must read the uids, which cost as much as all the sums. With voided events the newest revision of
+    each is meant: the one that no correction follows up.
     """
     facts = Sql("FROM facts AS fact WHERE") + _within("fact", span)
     if not corrected:
         return facts
-    named = Sql(
-        "AND NOT EXISTS (SELECT 1 FROM corrections AS correction"
-        " WHERE correction.uid = fact.uid AND correction.superseded = fact.revision"
+    followed = "replacement = fact.revision + 1" if span.with_voided else "superseded = fact.revision"
+    return facts + Sql("AND NOT") + named(followed, span)
+
+
+def named(where: str, span: Span) -> Sql:
+    """Whether a correction names the `fact`, such that `where` holds of that correction."""
+    exists = Sql(
+        "EXISTS (SELECT 1 FROM corrections AS correction"
+        f" WHERE correction.uid = fact.uid AND correction.{where}"
         " AND correction.org_id = fact.org_id AND"
     )
     # A correction carries the org and instant of its event, so the same span holds every one that matters.
-    return facts + named + _within("correction", span) + Sql(")")
+    return exists + _within("correction", span) + Sql(")")
 
 
 def has_corrections(span: Span) -> Sql:

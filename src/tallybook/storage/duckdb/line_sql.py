@@ -4,12 +4,8 @@ from collections.abc import Iterable
 
 from tallybook.analytics.plan import LinePlan
 from tallybook.analytics.query import GIVEN, LineItem
-from tallybook.core.counters import PARTS
 from tallybook.storage.duckdb.in_force import Sql, joined
-from tallybook.storage.duckdb.usage_sql import LINES, chosen, grouping
-
-_POOLED = set(PARTS) | {part for groups in PARTS.values() for group in groups for part in group}
-"""Counters that overlap with others: a line may be charged for less than they hold."""
+from tallybook.storage.duckdb.usage_sql import LINES, POOLED, chosen, grouping
 
 
 def lines(plan: LinePlan, *, corrected: bool) -> Sql:
@@ -47,7 +43,7 @@ def _line(unit: str, cost: str, quantity: str) -> str:
 def _quantity(unit: str) -> str:
     if unit == "requests":
         return "coalesce(requests, 1)"
-    return f"coalesce(pool_{unit}, {unit})" if unit in _POOLED else unit
+    return f"coalesce(pool_{unit}, {unit})" if unit in POOLED else unit
 
 
 def _wanted(items: Iterable[LineItem]) -> Sql:

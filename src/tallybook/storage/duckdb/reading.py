@@ -58,10 +58,12 @@ class DuckUsageStore:
             plan = replace(plan, span=replace(plan.span, seq_max=seq_max))
             return EventSlice(_newest_events(reader, plan), seq_max)
 
-    def find_event(self, reach: Reach, uid: str, as_of_us: int | None) -> EventRecord | None:
+    def find_event(
+        self, reach: Reach, uid: str, as_of_us: int | None, *, with_voided: bool = False
+    ) -> EventRecord | None:
         with self._snapshot() as reader:
-            span = _capped(reader, Span(reach.org_ids, STORABLE), as_of_us)
-            found = _events(
+            span = _capped(reader, Span(reach.org_ids, STORABLE, with_voided=with_voided), as_of_us)
+            found = read_events(
                 reader,
                 usage_sql.events(span, [UUID(uid)], reach.conditions, corrected=_has_corrections(reader, span)),
             )
@@ -88,7 +90,7 @@ def _newest_events(reader: duckdb.DuckDBPyConnection, plan: ListPlan) -> Sequenc
         return ()
     span = _narrowed(plan, [instant for instant, _ in chosen]).span
     corrected = _has_corrections(reader, span)
-    return _events(reader, usage_sql.events(span, [uid for _, uid in chosen], corrected=corrected))
+    return read_events(reader, usage_sql.events(span, [uid for _, uid in chosen], corrected=corrected))
 
 
 def _newest(reader: duckdb.DuckDBPyConnection, plan: ListPlan, uids: Sequence[UUID] | None) -> list[tuple[Any, ...]]:
@@ -144,7 +146,8 @@ def _rows(reader: duckdb.DuckDBPyConnection, sql: Sql) -> list[tuple[Any, ...]]:
     return reader.execute(sql.text, sql.parameters).fetchall()
 
 
-def _events(reader: duckdb.DuckDBPyConnection, sql: Sql) -> list[EventRecord]:
+def read_events(reader: duckdb.DuckDBPyConnection, sql: Sql) -> list[EventRecord]:
+    """What `usage_sql.events` asks for."""
     return [_event(dict(zip(usage_sql.EVENT_COLUMNS, row, strict=True))) for row in _rows(reader, sql)]
 
 
@@ -166,4 +169,7 @@ def _event(row: dict[str, Any]) -> EventRecord:
         known_cost_pico=row["known_cost"],
         unpriced_units=tuple(row["unpriced_units"].split(",")) if row["unpriced_units"] else (),
         lines={name: row[f"cost_{name}"] for name in usage_sql.LINES if row[f"cost_{name}"] is not None},
+        pools={name: row[f"pool_{name}"] for name in usage_sql.POOLED if row[f"pool_{name}"] is not None},
+        refunded=row["refunded"] is True,
+        voided=row["voided"],
     )

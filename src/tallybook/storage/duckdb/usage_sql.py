@@ -5,8 +5,8 @@ from uuid import UUID
 
 from tallybook.analytics.plan import AggregatePlan, ListPlan, Slices, Span
 from tallybook.analytics.query import MEASURES, Condition, Measure
-from tallybook.core.counters import COUNTERS, Aggregate
-from tallybook.storage.duckdb.in_force import Sql, in_force, joined, one_of
+from tallybook.core.counters import COUNTERS, PARTS, Aggregate
+from tallybook.storage.duckdb.in_force import Sql, in_force, joined, named, one_of
 
 _REQUESTS = "coalesce(requests, 1)"
 # Orgs name their sessions alone: the same id in two orgs is two sessions.
@@ -61,6 +61,7 @@ FIELDS = (
     "finish_reason",
     "description",
     "metadata",
+    "api_key_used",
     "latency_ms",
     "ttft_ms",
 )
@@ -68,6 +69,10 @@ FIELDS = (
 
 LINES = tuple(name for name, counter in COUNTERS.items() if counter.aggregate is Aggregate.SUM)
 """Counters that have a cost column."""
+
+_OVERLAPPING = set(PARTS) | {part for groups in PARTS.values() for group in groups for part in group}
+POOLED = tuple(name for name in LINES if name in _OVERLAPPING)
+"""Counters that overlap with others: a line may be charged for less than they hold."""
 
 EVENT_COLUMNS = (
     "uid",
@@ -83,9 +88,12 @@ EVENT_COLUMNS = (
     "cost",
     "known_cost",
     "unpriced_units",
+    "refunded",
     *FIELDS,
     *COUNTERS,
     *(f"cost_{name}" for name in LINES),
+    *(f"pool_{name}" for name in POOLED),
+    "voided",
 )
 
 
@@ -125,9 +133,11 @@ def newest(plan: ListPlan, uids: Sequence[UUID] | None, *, corrected: bool) -> S
 
 
 def events(span: Span, uids: Sequence[UUID], conditions: Iterable[Condition] = (), *, corrected: bool) -> Sql:
-    """Rows of `EVENT_COLUMNS`, newest first."""
+    """Rows of `EVENT_COLUMNS`, newest first. Not `corrected`: every revision, in force or not."""
+    voided = named("superseded = fact.revision", span) if corrected and span.with_voided else Sql("false")
     return (
-        Sql("SELECT " + ", ".join(EVENT_COLUMNS))
+        Sql("SELECT " + ", ".join(EVENT_COLUMNS[:-1]) + ",")
+        + voided
         + in_force(span, corrected=corrected)
         + _and([one_of("fact.uid", uids), *map(_holds, conditions)])
         + Sql("ORDER BY occurred_at DESC, uid DESC")

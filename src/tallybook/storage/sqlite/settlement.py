@@ -9,6 +9,7 @@ import msgspec
 
 from tallybook.core.failpoints import Failpoint
 from tallybook.core.unit_of_work import Transaction as Tx
+from tallybook.corrections.model import Change
 from tallybook.metering.event import Submission
 from tallybook.settlement.model import Link
 from tallybook.settlement.store import BilledEvent, LinkedUsage, Waiting
@@ -16,6 +17,7 @@ from tallybook.storage.sqlite.engine import SqliteEngine, connection_of
 
 _ENCODE = msgspec.msgpack.Encoder().encode
 _DECODE = msgspec.msgpack.Decoder(list[Submission]).decode
+_DECODE_CHANGES = msgspec.msgpack.Decoder(list[Change]).decode
 
 _PUT = "INSERT INTO outbox (id, events, payload) VALUES (?, ?, ?)"
 _REMOVE = "DELETE FROM outbox WHERE id <= ?"
@@ -47,25 +49,32 @@ class SqliteSettlementStore:
         self._newest = self.newest_waiting() or 0
         self._length = _length(engine.read())
         self._promised = engine.gathering(self._promise)
+        self._changes = engine.gathering(self._promise_changes)
+
+    def promise(self, transaction: Tx, change: Change) -> None:
+        self._changes.add(transaction, change)
 
     def put(self, transaction: Tx, submission: Submission) -> None:
         self._promised.add(transaction, submission)
 
     def outbox_length(self) -> int:
-        return self._length + len(self._promised)
+        return self._length + len(self._promised) + len(self._changes)
 
     def newest_waiting(self) -> int | None:
         newest: int | None = self._engine.read().execute("SELECT max(id) FROM outbox").fetchone()[0]
         return newest
 
     def oldest_waiting(self, limit: int) -> Waiting | None:
-        newest, submissions = 0, list[Submission]()
-        for number, payload in self._engine.read().execute("SELECT id, payload FROM outbox ORDER BY id"):
+        newest, submissions, changes = 0, list[Submission](), list[Change]()
+        waiting = self._engine.read().execute("SELECT id, payload, corrections FROM outbox ORDER BY id")
+        for number, payload, corrections in waiting:
             newest = number
             submissions.extend(_DECODE(payload))
-            if len(submissions) >= limit:
+            if corrections is not None:
+                changes.extend(_DECODE_CHANGES(corrections))
+            if len(submissions) + len(changes) >= limit:
                 break
-        return Waiting(newest, submissions) if submissions else None
+        return Waiting(newest, submissions, changes) if newest else None
 
     def remove_delivered(self, delivered: Waiting) -> None:
         def remove(writer: sqlite3.Connection) -> None:
@@ -80,6 +89,12 @@ class SqliteSettlementStore:
         self._newest += 1
         self._length += len(submissions)
         writer.execute(_PUT, (self._newest, len(submissions), _ENCODE(submissions)))
+
+    def _promise_changes(self, writer: sqlite3.Connection, changes: Sequence[Change]) -> None:
+        self._newest += 1
+        self._length += len(changes)
+        values = (self._newest, len(changes), _ENCODE([]), _ENCODE(changes))
+        writer.execute("INSERT INTO outbox (id, events, payload, corrections) VALUES (?, ?, ?, ?)", values)
 
     def link(self, transaction: Tx, org_id: str, link: Link) -> None:
         connection_of(transaction).execute(f"INSERT {_LINK}", _values(org_id, link))

@@ -62,6 +62,7 @@ CREATE TABLE facts (                  -- one row per revision; never changed
     finish_reason VARCHAR,
     description VARCHAR,
     metadata VARCHAR,
+    api_key_used VARCHAR,                -- masked
     latency_ms BIGINT,
     ttft_ms BIGINT,
     -- counters (core/counters.py)
@@ -106,6 +107,7 @@ CREATE TABLE facts (                  -- one row per revision; never changed
     unpriced_units VARCHAR,              -- comma-separated
     cost BIGINT,                         -- null: unpriced
     known_cost BIGINT NOT NULL,
+    refunded BOOLEAN,                    -- true: a correction gave all of it back; else null
     cost_input_tokens BIGINT,
     cost_output_tokens BIGINT,
     cost_cache_read_tokens BIGINT,
@@ -164,8 +166,18 @@ CREATE TABLE corrections (            -- names the revision that is no longer in
     occurred_at BIGINT NOT NULL,      -- of the event, so that the anti-join can be narrowed
     recorded_at BIGINT NOT NULL,
     seq         BIGINT NOT NULL,
-    actor       VARCHAR NOT NULL,
-    reason      VARCHAR
+    id          VARCHAR NOT NULL,     -- shared by all that was corrected in one go
+    action      VARCHAR NOT NULL,
+    actor       VARCHAR NOT NULL,     -- id of the key that asked for it
+    reason      VARCHAR,
+    refund_id   VARCHAR               -- the credit that gave back what was charged, if any
+);
+
+CREATE TABLE outcomes (               -- what repeats of corrections are answered with
+    request     UUID NOT NULL,        -- hash of org, caller, method, path and Idempotency-Key
+    body_hash   UUID NOT NULL,
+    outcome     VARCHAR NOT NULL,     -- JSON
+    recorded_at BIGINT NOT NULL
 );
 
 CREATE TABLE schema_version (version INTEGER NOT NULL);

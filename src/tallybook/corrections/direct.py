@@ -1,0 +1,53 @@
+"""Corrections of events that no transaction of the ledger names: decided and kept in the event store."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Future
+
+import msgspec
+import structlog
+
+from tallybook.core.errors import TallybookError
+from tallybook.core.ids import uid_text
+from tallybook.core.unit_of_work import Record, Repeat, refusal_in
+from tallybook.corrections.errors import Overtaken
+from tallybook.corrections.model import Change, Corrected, Decision, corrected_by
+from tallybook.corrections.store import Entry
+
+log = structlog.get_logger("tallybook.corrections")
+
+VERSION = 1
+"""Of the outcomes kept for repeats."""
+
+
+class DirectCommitter:
+    """Implements `store.Committer`. `submit` queues a job of the event writer and answers after its commit."""
+
+    def __init__(self, submit: Callable[[Entry], Awaitable[Record]]) -> None:
+        self._submit = submit
+
+    async def once(self, repeat: Repeat | None, decided: Decision | TallybookError) -> Corrected:
+        outcome = await self._submit(_entry(repeat, decided))
+        refusal = refusal_in(outcome)
+        if refusal is not None:
+            raise refusal
+        return msgspec.convert(outcome, Corrected)
+
+
+def _entry(repeat: Repeat | None, decided: Decision | TallybookError) -> Entry:
+    if isinstance(decided, TallybookError):
+        return Entry(None, repeat, decided)
+    change = decided.change
+    outcome = msgspec.to_builtins(corrected_by(change, uid_text(change.uid)))
+    return Entry(change, repeat, {"v": VERSION, **outcome})
+
+
+def deliver(submit: Callable[[Entry], Future[Record]], changes: Sequence[Change]) -> None:
+    """Applies changes that were decided elsewhere, on a thread without an event loop, which it holds until the commit.
+
+    Safe to repeat.
+    """
+    for queued in [submit(Entry(change, None, {})) for change in changes]:
+        try:
+            queued.result()
+        except Overtaken:
+            log.error("a correction met another one of its event")

@@ -1,0 +1,134 @@
+"""Corrections of events that name a transaction: claimed in the ledger's commit, together with what is given back."""
+
+import asyncio
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
+
+from tallybook.analytics.query import Condition, Dimension, Reach, UsageQuery
+from tallybook.analytics.service import UsageService
+from tallybook.core.clock import Clock
+from tallybook.core.errors import TallybookError
+from tallybook.core.ids import uid_text
+from tallybook.core.money import divide_half_even
+from tallybook.core.time_window import Bucket
+from tallybook.core.unit_of_work import Repeat, Writes, answered
+from tallybook.core.unit_of_work import Transaction as Tx
+from tallybook.corrections.errors import NothingToRefund, Overtaken
+from tallybook.corrections.model import Change, Corrected, Decision, GiveBack, corrected_by
+from tallybook.ledger.model import Address, Posting, Transaction, Type
+from tallybook.ledger.service import LedgerService
+from tallybook.settlement.store import RefundStore, SettlementStore
+
+VERSION = 1
+"""Of the outcomes kept for repeats."""
+
+_ASKER = "settlement"
+
+
+class Refunds:
+    """Implements `corrections.store.Committer`. The event store applies a change later, and before any read of it.
+
+    `put` is called when there is something to deliver.
+    """
+
+    def __init__(
+        self,
+        store: SettlementStore,
+        refunds: RefundStore,
+        ledger: LedgerService,
+        usage: UsageService,
+        writes: Writes,
+        clock: Clock,
+        put: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._refunds = refunds
+        self._ledger = ledger
+        self._usage = usage
+        self._writes = writes
+        self._clock = clock
+        self._put = put
+
+    async def once(self, repeat: Repeat | None, decided: Decision | TallybookError) -> Corrected:
+        others_pico = 0
+        if isinstance(decided, Decision) and decided.give_back is not None:
+            others_pico = await asyncio.to_thread(self._cost_of_others, decided.change, decided.give_back)
+
+        def effect(tx: Tx) -> Corrected:
+            if isinstance(decided, TallybookError):
+                raise decided
+            if self._refunds.is_claimed(tx, decided.change):
+                raise Overtaken
+            return self._commit(tx, decided, others_pico)
+
+        try:
+            return await answered(self._writes, repeat, effect, Corrected, version=VERSION)
+        finally:
+            self._put()
+
+    def _commit(self, tx: Tx, decided: Decision, others_pico: int) -> Corrected:
+        change, give_back = decided.change, decided.give_back
+        credit = None if give_back is None else self._give_back(tx, change, give_back, others_pico)
+        if credit is not None:
+            change = msgspec.structs.replace(change, refund_id=credit.id)
+        self._refunds.claim(tx, change, decided.transaction_id or "")
+        self._store.promise(tx, change)
+        return corrected_by(change, uid_text(change.uid), None if credit is None else credit.amount_micro)
+
+    def _give_back(self, tx: Tx, change: Change, asked: GiveBack, others_pico: int) -> Transaction | None:
+        """The credit. None, or `NothingToRefund` where it is required, if it would be 0."""
+        paid = self._refunds.find_paid(tx, change.org_id, asked.transaction_id)
+        share = Share(asked.before_pico, asked.after_pico, others_pico)
+        amount_micro = refund_of(paid.amount_micro - paid.refunded_micro, share)
+        if amount_micro == 0:
+            if asked.required:
+                raise NothingToRefund(asked.event)
+            return None
+        account = self._ledger.account_within(tx, change.org_id, Address(paid.account_id), self._clock.now_us())
+        told = {"refundOf": asked.transaction_id, "usageId": f"usage_{asked.event.uid}", "correctionId": change.id}
+        posting = Posting(
+            Type.CREDIT, amount_micro, f"Refund of {asked.transaction_id}", msgspec.json.encode(told).decode()
+        )
+        credit, _ = self._ledger.post_within(tx, change.org_id, account, posting)
+        return credit
+
+    def _cost_of_others(self, change: Change, asked: GiveBack) -> int:
+        """Picodollars of the other usage that the transaction is for, as far as it is in force and priced."""
+        instants = [link.occurred_at_us for link in self._store.links_of(change.org_id, [asked.transaction_id])]
+        instants.append(change.occurred_at_us)
+        page = self._usage.query(
+            UsageQuery(
+                Reach(_ASKER, (change.org_id,)),
+                min(instants),
+                max(instants) + 1,
+                bucket=Bucket.ALL,
+                conditions=(Condition((Dimension.TRANSACTION_ID,), (asked.transaction_id,)),),
+                measures=("cost_usd",),
+            )
+        )
+        total_pico = sum(row.numbers[0] or 0 for bucket in page.buckets for row in bucket.rows)
+        return max(0, total_pico - asked.before_pico)
+
+
+class Share(NamedTuple):
+    """Costs in picodollars: of the event before and after its correction, and of what else was paid along with it."""
+
+    before_pico: int
+    after_pico: int
+    others_pico: int
+
+
+def refund_of(left_micro: int, share: Share) -> int:
+    """Microcredits to be given back of what is `left_micro` of the debit: in proportion to what becomes of the costs.
+
+    All of it when nothing is left that costs something. Half-even, and never more than is left.
+    """
+    remaining_pico = share.after_pico + share.others_pico
+    if remaining_pico == 0:
+        return left_micro
+    lowered_pico = share.before_pico - share.after_pico
+    if lowered_pico <= 0:
+        return 0
+    return divide_half_even(left_micro * lowered_pico, share.before_pico + share.others_pico)

@@ -1,0 +1,43 @@
+"""What a refund gives back: a share of what is left of the debit, and all of it in the end."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tallybook.settlement.refunds import Share, refund_of
+
+
+@pytest.mark.parametrize(
+    ("left", "before", "after", "others", "back"),
+    [
+        # Of the only usage: what becomes of its cost, whatever a credit costs.
+        (680_000, 6_800, 3_400, 0, 340_000),
+        (680_000, 6_800, 0, 0, 680_000),
+        (1, 3, 1, 0, 1),
+        (1, 2, 1, 0, 0),  # half a microcredit, to even
+        (3, 2, 1, 0, 2),
+        # Other usage of the same transaction keeps its share.
+        (900, 100, 0, 200, 300),
+        (900, 100, 50, 200, 150),
+        # A cost that was not known, or 0: all if nothing is left that costs, else nothing.
+        (900, 0, 0, 0, 900),
+        (900, 0, 0, 200, 0),
+        # A cost that rises or stays.
+        (900, 100, 100, 0, 0),
+        (900, 100, 200, 0, 0),
+        (0, 100, 0, 0, 0),
+    ],
+)
+def test_a_share_of_what_is_left(left: int, before: int, after: int, others: int, back: int) -> None:
+    assert refund_of(left, Share(before, after, others)) == back
+
+
+@given(st.integers(0, 10**16), st.lists(st.integers(0, 10**18), min_size=1, max_size=5), st.data())
+def test_voided_one_by_one_all_is_given_back_and_never_more(debit: int, costs: list[int], data: st.DataObject) -> None:
+    left, rest = debit, sum(costs)
+    for cost in data.draw(st.permutations(costs)):
+        rest -= cost
+        back = refund_of(left, Share(cost, 0, rest))
+        assert 0 <= back <= left
+        left -= back
+    assert left == 0
