@@ -39,6 +39,9 @@ class Settings(BaseSettings):
     query_rows_max: int = Field(
         1_000_000, ge=1, description="Result rows of one usage query page, beyond which it is refused."
     )
+    unpaged_buckets_max: int = Field(
+        50_000, ge=1, description="Buckets of an answer that has no pages (mka1), beyond which it is refused."
+    )
     list_rows_max: int = Field(
         100_000, ge=1, description="Rows of a list asked for without a page, beyond which it is refused."
     )

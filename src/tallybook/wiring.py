@@ -183,7 +183,7 @@ def build(
         [
             ops.router(metrics, lambda: _not_ready(metering, plans, drain, settlement)),
             *native.routers(auth, orgs, pricing, usage, ledger, audit, refund_audit, corrections, cursors),
-            *mka1.routers(usage),
+            mka1.router(usage, unpaged_buckets_max=settings.unpaged_buckets_max),
             *openai.routers(usage),
             credits.router(credit_operations),
         ],

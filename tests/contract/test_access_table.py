@@ -36,6 +36,16 @@ READERS = {
     "GET /v1/prices",
     "GET /v1/prices/resolve",
     "GET /api/v1/llm/usage/completions",
+    "GET /api/v1/llm/usage/responses",
+    "GET /api/v1/llm/usage/conversations",
+    "GET /api/v1/llm/usage/embeddings",
+    "GET /api/v1/llm/usage/extract",
+    "GET /api/v1/llm/usage/classify",
+    "GET /api/v1/llm/usage/vector_stores",
+    "GET /api/v1/llm/usage/files",
+    "GET /api/v1/llm/usage/costs",
+    "GET /api/v1/llm/usage/users/{userId}/stats",
+    "GET /api/v1/sandbox/usage",
 }
 INGESTERS = {"POST /v1/events"}
 CORRECTORS = {
@@ -65,6 +75,7 @@ ORG_READERS = {
     "GET /v1/organization/usage/file_search_calls",
     "GET /v1/organization/usage/web_search_calls",
     "GET /v1/organization/costs",
+    "GET /api/v1/budgeting/usage/costs",
 }
 LEDGER_KEEPERS = {
     "POST /v1/accounts/create",
@@ -96,7 +107,9 @@ LEDGER_KEEPERS = {
 
 def routes(app: FastAPI, raw: Mapping[str, Mapping[str, object]]) -> set[Route]:
     """Method and path template of every route, those beside the framework too. HEAD is answered as GET is."""
-    framed = {(method, route.path or "") for route in iter_route_contexts(app.routes) for method in route.methods or ()}
+    framed = {
+        (method, route.path_format or "") for route in iter_route_contexts(app.routes) for method in route.methods or ()
+    }
     beside = {(method, path) for path, methods in raw.items() for method in methods}
     return {(method, path) for method, path in framed | beside if method != "HEAD"}
 

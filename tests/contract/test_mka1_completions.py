@@ -341,12 +341,12 @@ def test_all_faults_are_listed(org: Org) -> None:
                     "message": "Input should be a valid integer, unable to parse string as an integer",
                 },
                 {"path": ["bucket_width"], "message": "Input should be '1m', '1h' or '1d'"},
-                {"path": ["limit"], "message": "Input should be a valid integer, unable to parse string as an integer"},
                 {"path": ["all_orgs"], "message": "Input should be a valid boolean, unable to interpret input"},
                 {
                     "path": ["group_by"],
                     "message": "colour, project_id: must be one of user_id, api_key_id, org_id, model",
                 },
+                {"path": ["limit"], "message": "Input should be a valid integer, unable to parse string as an integer"},
             ]
         },
     }

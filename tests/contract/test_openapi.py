@@ -129,7 +129,9 @@ def test_every_route_is_there_and_nothing_else(app: Tallybook, operations: Mappi
     inner = app.app._inner
     assert isinstance(inner, FastAPI)
     framed = {
-        (method, route.path or "") for route in iter_route_contexts(inner.routes) for method in route.methods or ()
+        (method, route.path_format or "")
+        for route in iter_route_contexts(inner.routes)
+        for method in route.methods or ()
     }
     raw = {(method, path) for path, methods in app.app._raw.items() for method in methods}
     served = {(method, path) for method, path in framed | raw if method != "HEAD"} - UNDOCUMENTED

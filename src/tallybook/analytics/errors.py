@@ -17,6 +17,7 @@ class TooManyRows(AnswerTooLarge):
 
 class TooManyBuckets(AnswerTooLarge):
     def __init__(self, buckets_max: int) -> None:
+        self.buckets_max = buckets_max
         super().__init__(
             f"the range has more than {buckets_max} buckets; ask for a shorter range or wider buckets, "
             "or page through it with limit and page"

@@ -45,6 +45,17 @@ ACCESS: Mapping[tuple[str, str], Access] = {
     ("POST", "/v1/events/{uid}/restore"): CORRECT,
     ("GET", "/v1/usage/query"): Access(Scope.READ),
     ("GET", "/api/v1/llm/usage/completions"): Access(Scope.READ),
+    ("GET", "/api/v1/llm/usage/responses"): Access(Scope.READ),
+    ("GET", "/api/v1/llm/usage/conversations"): Access(Scope.READ),
+    ("GET", "/api/v1/llm/usage/embeddings"): Access(Scope.READ),
+    ("GET", "/api/v1/llm/usage/extract"): Access(Scope.READ),
+    ("GET", "/api/v1/llm/usage/classify"): Access(Scope.READ),
+    ("GET", "/api/v1/llm/usage/vector_stores"): Access(Scope.READ),
+    ("GET", "/api/v1/llm/usage/files"): Access(Scope.READ),
+    ("GET", "/api/v1/llm/usage/costs"): Access(Scope.READ),
+    ("GET", "/api/v1/llm/usage/users/{userId}/stats"): Access(Scope.READ),
+    ("GET", "/api/v1/sandbox/usage"): Access(Scope.READ),
+    ("GET", "/api/v1/budgeting/usage/costs"): ORG_USAGE,
     ("GET", "/v1/organization/usage/completions"): ORG_USAGE,
     ("GET", "/v1/organization/usage/decisions"): ORG_USAGE,
     ("GET", "/v1/organization/usage/embeddings"): ORG_USAGE,
@@ -119,7 +130,7 @@ class Gate:
 
 async def _caller(request: Request) -> Caller:
     gate: Gate = request.app.state.gate
-    return gate.admit(request.scope["headers"], request.method, request.scope["route"].path)
+    return gate.admit(request.scope["headers"], request.method, request.scope["route"].path_format)
 
 
 CallerOf = Annotated[Caller, Depends(_caller)]

@@ -80,7 +80,16 @@ def _sandbox_body(error: TallybookError) -> dict[str, Any]:
 
 
 def _type_of(message: str) -> str:
-    return "missing" if message == "Field required" else "value_error"
+    return next((kind for beginning, kind in _FAULT_TYPES.items() if message.startswith(beginning)), "value_error")
+
+
+_FAULT_TYPES = {
+    "Field required": "missing",
+    "Input should be a valid integer": "int_parsing",
+    "Input should be a valid boolean": "bool_parsing",
+    "Input should be '": "enum",
+}
+"""What the sandbox service calls a fault, by how its message begins."""
 
 
 def _headers(error: TallybookError) -> dict[str, str]:

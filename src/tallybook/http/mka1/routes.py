@@ -1,37 +1,96 @@
-"""Routes of the mka1 dialect, one per row of `OPERATIONS`."""
+"""Routes of the mka1 dialect: one per row of `OPERATIONS`, the two cost reports, statistics of a user."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Path, Request, Response
+from pydantic import BaseModel
 
+from tallybook.analytics.answer import UsagePage, UsageRow
+from tallybook.analytics.errors import TooManyBuckets
+from tallybook.analytics.query import UsageQuery
 from tallybook.analytics.service import UsageService
+from tallybook.core.errors import invalid
 from tallybook.http.access import CallerOf
+from tallybook.http.mka1 import costs
 from tallybook.http.mka1.convert import to_query, to_wire_page
 from tallybook.http.mka1.operations import OPERATIONS, Operation
-from tallybook.http.mka1.wire import documented, parse
+from tallybook.http.mka1.user_stats import to_stats_query, to_wire_stats
+from tallybook.http.mka1.wire import CostParams, LlmCostParams, StatsParams, documented, parse
+
+LLM_COSTS = "/api/v1/llm/usage/costs"
+COSTS = "/api/v1/budgeting/usage/costs"
+USER_STATS = "/api/v1/llm/usage/users/{userId:path}/stats"
 
 
-def router(usage: UsageService) -> APIRouter:
+def router(usage: UsageService, *, unpaged_buckets_max: int) -> APIRouter:
+    """`unpaged_buckets_max`: most buckets of an answer that has no pages."""
     routes = APIRouter(tags=["mka1"])
-    for operation in OPERATIONS:
+
+    def add(
+        path: str, endpoint: Callable[..., Response], summary: str, params: type[BaseModel], groups: Sequence[str] = ()
+    ) -> None:
+        name = path.removeprefix("/api/v1/").replace("/", "_").replace("{userId:path}_", "")
         routes.add_api_route(
-            operation.path,
-            _bucket_endpoint(usage, operation),
-            methods=["GET"],
-            name=operation.path.removeprefix("/api/v1/").replace("/", "_"),
-            summary=operation.summary,
+            path,
+            endpoint,
+            name=name,
+            summary=summary,
             response_class=Response,
-            openapi_extra={"parameters": documented(operation.params)},
+            openapi_extra={"parameters": documented(params, groups)},
         )
+
+    for operation in OPERATIONS:
+        endpoint = _bucket_endpoint(usage, operation, unpaged_buckets_max)
+        add(operation.path, endpoint, operation.summary, operation.params, operation.dimensions)
+
+    def llm_costs(request: Request, caller: CallerOf) -> Response:
+        params = parse(LlmCostParams, request.query_params.multi_items(), costs.LLM_DIMENSIONS)
+        names = params.group_by or ["model"]
+        query = costs.to_cost_query(params, names, caller, (costs.LLM_KINDS,))
+        return _response(costs.to_wire_llm_costs(params, names, costs.spends(names, query, _rows(usage, query))))
+
+    def all_costs(request: Request, caller: CallerOf) -> Response:
+        params = parse(CostParams, request.query_params.multi_items(), costs.DIMENSIONS)
+        names = params.group_by
+        query = costs.to_cost_query(params, names, caller)
+        return _response(costs.to_wire_costs(params, names, costs.spends(names, query, _rows(usage, query))))
+
+    def user_stats(request: Request, caller: CallerOf, user_id: Annotated[str, Path(alias="userId")]) -> Response:
+        params = parse(StatsParams, request.query_params.multi_items())
+        query = to_stats_query(user_id, params, caller, buckets_max=unpaged_buckets_max)
+        return _response(to_wire_stats(user_id, params, _asked(usage, query, "startDate").buckets))
+
+    add(LLM_COSTS, llm_costs, "What language models cost", LlmCostParams, costs.LLM_DIMENSIONS)
+    add(COSTS, all_costs, "What all services cost", CostParams, costs.DIMENSIONS)
+    add(USER_STATS, user_stats, "Usage of one user: totals, by model and by day", StatsParams)
     return routes
 
 
-def _bucket_endpoint(usage: UsageService, operation: Operation) -> Callable[[Request, CallerOf], Response]:
+def _bucket_endpoint(
+    usage: UsageService, operation: Operation, unpaged_buckets_max: int
+) -> Callable[[Request, CallerOf], Response]:
     def bucket_usage(request: Request, caller: CallerOf) -> Response:
         params = parse(operation.params, request.query_params.multi_items(), operation.dimensions)
-        query = to_query(operation, params, caller)
-        body = to_wire_page(operation, query, usage.query(query))
-        return Response(msgspec.json.encode(body), media_type="application/json")
+        query = to_query(operation, params, caller, buckets_max=unpaged_buckets_max)
+        return _response(to_wire_page(operation, query, _asked(usage, query, "start_time")))
 
     return bucket_usage
+
+
+def _asked(usage: UsageService, query: UsageQuery, start: str) -> UsagePage:
+    """A range of too many buckets is a fault of the parameter `start`: there are no pages to ask for instead."""
+    try:
+        return usage.query(query)
+    except TooManyBuckets as error:
+        msg = f"the range has more than {error.buckets_max} buckets; ask for a shorter range or wider buckets"
+        raise invalid("query", start, msg=msg) from None
+
+
+def _rows(usage: UsageService, query: UsageQuery) -> list[UsageRow]:
+    return [row for bucket in usage.query(query).buckets for row in bucket.rows]
+
+
+def _response(body: dict[str, Any]) -> Response:
+    return Response(msgspec.json.encode(body), media_type="application/json")

@@ -1,7 +1,7 @@
-"""Query parameters of the mka1 dialect, in every encoding its clients use (contract sections 3 and 9.0)."""
+"""Query parameters of the mka1 dialect, in every encoding its clients use (contract sections 3, 9 and 10.1)."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
@@ -41,21 +41,14 @@ Names = Annotated[Texts, BeforeValidator(_parts), AfterValidator(_offered)]
 """Dimension names, repeated or joined by commas. Ids are never split: they may hold any character."""
 
 Seconds = Annotated[int, Field(ge=-INTEGER_MAX, le=INTEGER_MAX)]
+SecondsSince1970 = Annotated[int, Field(ge=0, le=INTEGER_MAX)]
 
 
-class BucketParams(BaseModel):
-    """Operations 1 to 8. Times are Unix seconds."""
+class TimeParams(BaseModel):
+    """Times are Unix seconds; the range is half-open."""
 
-    start_time: Seconds = Field(description="First second of the range; moved down to a bucket's start.")
-    end_time: Seconds | None = Field(None, description="The second after the range, moved up; now by default.")
-    bucket_width: Literal["1m", "1h", "1d"] = "1d"
-    limit: int | None = Field(None, ge=1, le=BUCKETS_MAX, description="Buckets of a page; 60, 24 or 7 by default.")
-    page: str | None = Field(None, description="next_page of the page before.")
-    user_ids: Texts = Field([], description="Platform users or delegated end users.")
-    external_user_ids: Texts = Field([], description="Delegated end users.")
-    all_orgs: bool = Field(False, description="Every organization; cluster admins only.")
-    org_ids: Texts = Field([], description="These organizations; cluster admins only.")
-    group_by: Names = []
+    start_time: Seconds
+    end_time: Seconds | None = None
 
     @field_validator("end_time")
     @classmethod
@@ -66,13 +59,62 @@ class BucketParams(BaseModel):
         return end_time
 
 
+class RangeParams(TimeParams):
+    """Operation 10, and what operations 1 to 8 share with it."""
+
+    start_time: Seconds = Field(description="First second of the range; moved down to a bucket's start.")
+    end_time: Seconds | None = Field(None, description="The second after the range, moved up; now by default.")
+    bucket_width: Literal["1m", "1h", "1d"] = "1d"
+    all_orgs: bool = Field(False, description="Every organization; cluster admins only.")
+    org_ids: Texts = Field([], description="These organizations; cluster admins only.")
+    group_by: Names = []
+
+
+class BucketParams(RangeParams):
+    """Operations 1 to 8."""
+
+    limit: int | None = Field(None, ge=1, le=BUCKETS_MAX, description="Buckets of a page; 60, 24 or 7 by default.")
+    page: str | None = Field(None, description="next_page of the page before.")
+    user_ids: Texts = Field([], description="Platform users or delegated end users.")
+    external_user_ids: Texts = Field([], description="Delegated end users.")
+
+
 class ModelParams(BucketParams):
     """Operations whose usage has a model."""
 
     models: Texts = Field([], description="Exact model names.")
 
 
-def parse(model: type[Params], pairs: Iterable[tuple[str, str]], dimensions: Sequence[str]) -> Params:
+class ResponseParams(ModelParams):
+    """Operation 2."""
+
+    background: bool | None = Field(None, description="Only background responses, or only others.")
+
+
+class CostParams(TimeParams):
+    """Operation 11."""
+
+    start_time: Seconds = Field(description="First second of the range.")
+    end_time: Seconds = Field(description="The second after the range.")
+    org_id: str | None = Field(None, description="This organization; another than one's own: cluster admins only.")
+    group_by: Names = []
+
+
+class LlmCostParams(CostParams):
+    """Operation 9."""
+
+    start_time: SecondsSince1970 = Field(description="First second of the range.")
+    end_time: SecondsSince1970 = Field(description="The second after the range.")
+
+
+class StatsParams(BaseModel):
+    """Operation 12."""
+
+    startDate: str | None = Field(None, description="First instant, or the first day in UTC; ISO 8601.")
+    endDate: str | None = Field(None, description="Last instant, or the last day in UTC; ISO 8601.")
+
+
+def parse(model: type[Params], pairs: Iterable[tuple[str, str]], dimensions: Sequence[str] = ()) -> Params:
     """Reads decoded query pairs; `dimensions` may be grouped by. Raises `InvalidInput` with every fault.
 
     Repeated keys, `key[]` and `key[0]` are lists; empty values are absent; unknown keys are ignored.
@@ -81,28 +123,35 @@ def parse(model: type[Params], pairs: Iterable[tuple[str, str]], dimensions: Seq
     for key, value in pairs:
         if value:
             values.setdefault(_BRACKETS.sub("", key), []).append(value)
-    sent = {
-        name: values[name] if _is_list(model, name) else values[name][-1]
-        for name in model.model_fields
-        if name in values
-    }
+    scalars = [name for name in model.model_fields if name in values and not _is_list(model, name)]
+    repeated = [Fault(("query", name), "must be given once") for name in scalars if len(values[name]) > 1]
+    lists = {name: values[name] for name in model.model_fields if name in values and _is_list(model, name)}
     try:
-        return model.model_validate(sent, context=dimensions)
+        params = model.model_validate({**lists, **{name: values[name][0] for name in scalars}}, context=dimensions)
     except ValidationError as error:
-        faults = error.errors(include_url=False, include_context=False, include_input=False)
-        raise InvalidInput(
-            [Fault(("query", *fault["loc"]), fault["msg"].removeprefix("Value error, ")) for fault in faults]
-        ) from None
+        raise InvalidInput([*repeated, *_faults(error)]) from None
+    if repeated:
+        raise InvalidInput(repeated)
+    return params
 
 
-def documented(model: type[BaseModel]) -> list[dict[str, Any]]:
+def documented(model: type[BaseModel], dimensions: Sequence[str] = ()) -> list[dict[str, Any]]:
     """The parameters as OpenAPI lists them: the framework does not see what `parse` reads."""
     schema = model.model_json_schema()
     required = schema.get("required", ())
     return [
-        {"name": name, "in": "query", "required": name in required, "schema": described}
-        for name, described in schema["properties"].items()
+        {"name": name, "in": "query", "required": name in required, "schema": _described(name, said, dimensions)}
+        for name, said in schema["properties"].items()
     ]
+
+
+def _described(name: str, said: Mapping[str, Any], dimensions: Sequence[str]) -> Mapping[str, Any]:
+    return {**said, "items": {"type": "string", "enum": list(dimensions)}} if name == "group_by" else said
+
+
+def _faults(error: ValidationError) -> Iterator[Fault]:
+    for fault in error.errors(include_url=False, include_context=False, include_input=False):
+        yield Fault(("query", *fault["loc"]), fault["msg"].removeprefix("Value error, "))
 
 
 def _is_list(model: type[BaseModel], name: str) -> bool:
