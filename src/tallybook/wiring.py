@@ -21,7 +21,7 @@ from tallybook.core.paging import Cursors
 from tallybook.core.time_window import MINUTE_US
 from tallybook.corrections.direct import DirectCommitter, deliver
 from tallybook.corrections.service import CorrectionService
-from tallybook.http import credits, mka1, native, openai, ops
+from tallybook.http import credits, mka1, native, openai, ops, usage_log
 from tallybook.http.access import Gate
 from tallybook.http.app import create_app
 from tallybook.http.gateway import App, Gateway
@@ -186,6 +186,7 @@ def build(
             mka1.router(usage, unpaged_buckets_max=settings.unpaged_buckets_max),
             *openai.routers(usage),
             credits.router(credit_operations),
+            usage_log.router(auth, metering, usage, corrections),
         ],
         {
             ingest.PATH: {
@@ -194,7 +195,7 @@ def build(
             **credits.raw_routes(credit_operations, gate, body_bytes_max=settings.body_bytes_max),
             **(more_raw_routes or {}),
         },
-        [native.DIALECT, mka1.DIALECT, openai.DIALECT, credits.DIALECT],
+        [native.DIALECT, mka1.DIALECT, openai.DIALECT, credits.DIALECT, usage_log.DIALECT],
         gate,
         metrics,
         raw_documents=[ingest.DOCUMENT, openai.DOCUMENT, credits.document(credit_operations)],

@@ -33,7 +33,7 @@ from tallybook.core.errors import (
     TooLarge,
     Unauthenticated,
 )
-from tallybook.http import credits, mka1, native, openai
+from tallybook.http import credits, mka1, native, openai, usage_log
 from tallybook.http.dialect import InternalError
 from tallybook.ledger.model import Reservation
 from tallybook.ledger.model import Status as HoldStatus
@@ -56,6 +56,8 @@ PREFIXES = {
     "/api/v1/sandbox/": "mka1 sandbox",
     "/api/v1/budgeting/": "mka1",
     "/v1/organization/": "openai",
+    "/usage/of/": "usage_log",
+    "/usagex/": "native",
     "/v1/accounts/": "credits",
     "/v1/models/": "credits",
     "/v1/organizations/": "native",
@@ -172,6 +174,9 @@ def check(answer: httpx.Response, dialect: str, status: int, code: str, mka1_cod
         assert set(body) == {"error"}
         assert set(body["error"]) == {"message", "type", "param", "code"}
         assert body["error"]["type"] == OPENAI_TYPES.get(answer.status_code, "invalid_request_error")
+        return body
+    if dialect == "usage_log":
+        assert set(body) == {"detail"}
         return body
     if answer.status_code in (401, 429):  # the gateway's own, the same in every service
         assert body == {"error": {401: "Unauthorized", 429: "Rate limit exceeded"}[answer.status_code]}
@@ -423,6 +428,7 @@ def test_every_dialect_words_every_error(kind: type[TallybookError]) -> None:
         (native.DIALECT, "/v1/anything"),
         (credits.DIALECT, "/v1/accounts"),
         (openai.DIALECT, "/v1/organization/costs"),
+        (usage_log.DIALECT, "/usage"),
         *((mka1.DIALECT, f"{prefix}anything") for prefix in mka1.DIALECT.prefixes),
     ]:
         answer = dialect.render(error, path)

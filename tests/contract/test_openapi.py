@@ -13,7 +13,7 @@ from fastapi.routing import iter_route_contexts
 from tallybook import __version__
 from tallybook.core.counters import COUNTERS
 from tallybook.core.money import COUNTER_MAX
-from tallybook.http import credits, mka1, native, openai
+from tallybook.http import credits, mka1, native, openai, usage_log
 from tallybook.http.access import ACCESS
 from tallybook.http.dialect import Dialect
 from tallybook.http.native.event_wire import NDJSON, WireEvent
@@ -28,6 +28,9 @@ TYPES = {"null", "boolean", "object", "array", "number", "string", "integer"}
 COMPONENT = re.compile(r"[A-Za-z0-9._-]+")
 
 Node = dict[str, Any]
+
+
+FOREIGN = (mka1.DIALECT, openai.DIALECT, credits.DIALECT, usage_log.DIALECT)
 
 
 @pytest.fixture(scope="module")
@@ -174,7 +177,11 @@ def test_every_operation_documents_the_refusals_of_its_dialect(
     document: Node, operations: Mapping[tuple[str, str], Node]
 ) -> None:
     for (method, path), operation in operations.items():
-        own = [dialect for dialect in (mka1.DIALECT, openai.DIALECT, credits.DIALECT) if claims(dialect, path)]
+        own = [
+            dialect
+            for dialect in (mka1.DIALECT, openai.DIALECT, credits.DIALECT, usage_log.DIALECT)
+            if claims(dialect, path)
+        ]
         content = operation["responses"]["default"]["content"]
         (dialect,) = own or [native.DIALECT]
         assert set(content) == {dialect.error_type}, (method, path)

@@ -20,8 +20,9 @@ from tallybook.http.credits.errors import ANSWERS as CREDIT_ANSWERS
 from tallybook.http.metrics import Metrics
 from tallybook.http.mka1.errors import ANSWERS
 from tallybook.http.mka1.operations import OPERATIONS
+from tallybook.http.native import amendment_wire
 from tallybook.http.native.errors import STATUS
-from tallybook.http.native.event_wire import WireEvent
+from tallybook.http.native.event_wire import FIXED, WireEvent
 from tallybook.http.native.events_read import EventsParams
 from tallybook.http.native.filters import Filters
 from tallybook.http.native.keys import KeyShown, KeyWanted
@@ -45,6 +46,8 @@ from tallybook.http.native.usage import UsageParams
 from tallybook.http.openai import operations as openai_operations
 from tallybook.http.openai.errors import ANSWERS as OPENAI_ANSWERS
 from tallybook.http.openai.wire import CostParams
+from tallybook.http.usage_log import wire as usage_log_wire
+from tallybook.http.usage_log.errors import STATUS as USAGE_LOG_STATUS
 from tallybook.ledger.model import Status, Type
 from tallybook.orgs.model import OrgSettings
 from tallybook.pricing.match import Match
@@ -57,6 +60,8 @@ ADMIN = "docs/reference/keys-orgs-prices.md"
 ERRORS = "docs/reference/errors.md"
 CREDITS = "docs/reference/credits.md"
 MKA1 = "docs/guides/mka1.md"
+CORRECTIONS = "docs/reference/corrections.md"
+USAGE_LOG = "docs/reference/usage-log.md"
 OPENAI = "docs/guides/openai.md"
 SYNC = "### The catalogue: `POST /v1/prices/sync`, `GET /v1/prices/diff`"
 OWN = {"object"}  # what every answer has
@@ -245,6 +250,24 @@ def test_every_error_of_credits_has_its_status_and_code() -> None:
     assert {(402, kind.code) for kind in Insufficient.__subclasses__()} <= said
     reasons = pages.codes(pages.section(pages.read(CREDITS), "## Errors"))
     assert {kind.code for kind in Conflict.__subclasses__() if kind.__module__ == "tallybook.ledger.errors"} <= reasons
+
+
+def test_every_field_and_error_of_the_usage_log_is_described() -> None:
+    page = pages.read(USAGE_LOG)
+    forms = (usage_log_wire.RecordWanted, usage_log_wire.RecordChanges)
+    named = {*usage_log_wire.UsageRecord.__struct_fields__, *(name for form in forms for name in form.model_fields)}
+    assert named <= pages.codes(page)
+    said = {status for row in pages.rows(pages.section(page, "## Errors"))[1:] for status in row[0].split(", ")}
+    assert said == {str(status) for status in USAGE_LOG_STATUS.values()}
+
+
+CORRECTION_FORMS = (amendment_wire.AmendWanted, amendment_wire.CorrectionWanted, amendment_wire.RefundableWanted)
+
+
+def test_every_field_of_a_correction_is_described() -> None:
+    named = {name for form in CORRECTION_FORMS for name in form.model_fields}
+    page = pages.section(pages.read(CORRECTIONS), "## Amend, void, restore")
+    assert named | FIXED - {"messages"} <= pages.codes(page)
 
 
 def test_every_metric_is_named() -> None:

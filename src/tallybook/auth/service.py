@@ -66,6 +66,11 @@ class AuthService:
             raise MalformedInput("X-On-Behalf-Of must be 1 to 150 printable ASCII characters, and not *")
         return Caller(caller.key, self._org_reached(caller, org_id), on_behalf_of)
 
+    def find_key_id(self, text: str, org_id: str) -> str | None:
+        """The id of the org's key with that text, whether or not it is valid still."""
+        key = self._store.find_by_hash(self._texts.hash(text))
+        return key.id if key is not None and key.org_id == org_id else None
+
     def list_keys(self, org_id: str, *, before: Position | None, limit: int) -> list[Key]:
         """At most `limit` keys of the org, newest first, from those older than `before`."""
         return self._store.list_keys(org_id, before=before, limit=limit)

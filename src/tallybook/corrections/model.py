@@ -47,10 +47,14 @@ class Address:
 
 @dataclass(frozen=True)
 class Amend:
-    """`set`: fields of `UsageEvent` with their new values; None clears. What is not named stays."""
+    """`set`: fields of `UsageEvent` with their new values; None clears. What is not named stays.
+
+    `revive`: a voided event is put back with it, and then nothing need be set.
+    """
 
     set: Mapping[str, Any]
     refund: Refund = Refund.NONE
+    revive: bool = False
 
 
 @dataclass(frozen=True)

@@ -30,11 +30,13 @@ def decide(event: EventRecord, wish: Wish, address: Address, correction_id: str,
         case Restore():
             if not event.voided:
                 raise NotVoided(event)
-            row = row_of(event, event_of(event), rating_of(event), address.actor)
-            return _decided(event, address, correction_id, Action.RESTORE, row)
+            return _decided(event, address, correction_id, Action.RESTORE, restored(event, address.actor))
         case Void():
             _check_in_force(event)
             return _decided(event, address, correction_id, Action.VOID, None, wish.refund)
+        case Amend(revive=True) if event.voided:
+            row = amended(event, wish.set, address.actor, rate) if wish.set else restored(event, address.actor)
+            return _decided(event, address, correction_id, Action.RESTORE, row, wish.refund)
         case Amend():
             _check_in_force(event)
             row = amended(event, wish.set, address.actor, rate)
@@ -49,6 +51,11 @@ def repriced(event: EventRecord, address: Address, correction_id: str, rate: Rat
     if rating == rating_of(event) or rating.known_cost_pico > COST_PICO_MAX:
         return None
     return _decided(event, address, correction_id, Action.REPRICE, row_of(event, told, rating, address.actor))
+
+
+def restored(event: EventRecord, actor: str) -> Submission:
+    """The event as it was when it was voided."""
+    return row_of(event, event_of(event), rating_of(event), actor)
 
 
 def amended(event: EventRecord, values: Any, actor: str, rate: Rate) -> Submission:

@@ -52,17 +52,21 @@ class CorrectionService:
         self._charged = charged
         self._before_read = before_read
 
-    async def correct(self, address: Address, wish: Wish, repeat: Repeat | None = None) -> Corrected:
-        """Answers after the commit. With `repeat` the outcome, or its refusal, is kept and given again to repeats.
+    async def correct(
+        self, address: Address, wish: Wish | Callable[[EventRecord], Wish], repeat: Repeat | None = None
+    ) -> Corrected:
+        """Answers after the commit. `wish` may depend on the event as it is.
 
-        Raises `NoSuchEvent` and what `decide` raises; with a refund `NothingToRefund` and `AboveCeiling`.
+        With `repeat` the outcome, or its refusal, is kept and given again to repeats. Raises `NoSuchEvent` and what
+        `decide` raises; with a refund `NothingToRefund` and `AboveCeiling`.
         """
         correction_id = object_id("cor")
         while True:
             event = await asyncio.to_thread(self.find, address)
             decided: Decision | TallybookError
             try:
-                decided = decide(event, wish, address, correction_id, self.rate)
+                wished = wish(event) if callable(wish) else wish
+                decided = decide(event, wished, address, correction_id, self.rate)
             except TallybookError as refusal:
                 if repeat is None:
                     raise

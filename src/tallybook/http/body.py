@@ -3,6 +3,7 @@
 import re
 import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
+from decimal import Decimal, InvalidOperation
 from typing import Any, Protocol
 
 import msgspec
@@ -52,6 +53,25 @@ def not_json(body: bytes, error: Exception) -> MalformedInput:
 
 NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What `msgspec` raises for such a body."""
+
+
+def _number(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:  # an exponent beyond 18 digits
+        return Decimal("Infinity")
+
+
+_DECODE = msgspec.json.Decoder(float_hook=_number).decode
+
+
+def read_json(body: bytes) -> Any:
+    """Any JSON, exactly: numbers with a fraction or exponent are `Decimal`s. Raises `MalformedInput`."""
+    try:
+        body.decode()
+        return _DECODE(body)
+    except NOT_JSON as error:
+        raise not_json(body, error) from None
 
 
 async def read_body(receive: Receive, headers: Headers, bytes_max: int) -> bytes:

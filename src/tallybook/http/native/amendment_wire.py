@@ -5,9 +5,10 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from tallybook.core.errors import Fault, InvalidInput
+from tallybook.core.errors import Fault, InvalidInput, invalid
 from tallybook.corrections.rules import WIRE_NAMES
-from tallybook.http.native.event_wire import FIXED, read_fields, read_json
+from tallybook.http.body import read_json
+from tallybook.http.native.event_wire import FIXED, read_fields
 
 REASON_MAX = 4096
 
@@ -35,11 +36,14 @@ class AmendWanted(RefundableWanted):
 
 def read_wanted(kind: type[Wanted], body: bytes) -> Wanted:
     """Raises `MalformedInput`, and `InvalidInput` with every fault."""
+    sent = read_json(body)
+    if not isinstance(sent, dict):
+        raise invalid("body", msg="must be an object")
     try:
-        return kind.model_validate(read_json(body))
+        return kind.model_validate(sent)
     except ValidationError as error:
         faults = error.errors(include_url=False, include_context=False, include_input=False)
-        raise InvalidInput([Fault(tuple(fault["loc"]) or ("body",), fault["msg"]) for fault in faults]) from None
+        raise InvalidInput([Fault(tuple(fault["loc"]), fault["msg"]) for fault in faults]) from None
 
 
 def documented(kind: type[BaseModel]) -> dict[str, Any]:

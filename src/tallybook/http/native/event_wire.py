@@ -5,8 +5,7 @@ field by field, which is slow, but lists all faults by index.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, cast, get_type_hints
@@ -101,7 +100,6 @@ def _number(text: str) -> Decimal:
 
 
 _DECODE_ANY = msgspec.json.Decoder(float_hook=_number).decode
-"""Any JSON, with a `Decimal` for each number that is no integer."""
 _ENCODE = msgspec.json.Encoder(order="deterministic", decimal_format="number").encode
 
 
@@ -260,23 +258,9 @@ def _decimal_amount(amount: int | Decimal, scale: int) -> int:
 
 def read_field_by_field(body: bytes, content_type: str, *, strict: bool) -> Reading:
     """As `read_events`, but slow for a large body."""
-    with _readable():
+    try:
         body.decode()
         return _read_lines(body, strict) if _is_ndjson(content_type) else _read_document(_DECODE_ANY(body), strict)
-
-
-def read_json(body: bytes) -> Any:
-    """Any JSON, exactly: numbers with a fraction or exponent are `Decimal`s. Raises `MalformedInput`."""
-    with _readable():
-        body.decode()
-        return _DECODE_ANY(body)
-
-
-@contextmanager
-def _readable() -> Iterator[None]:
-    """Says in a caller's words why a body cannot be read."""
-    try:
-        yield
     except UnicodeDecodeError as error:
         raise MalformedInput(f"the body is not UTF-8 (byte {error.start})") from None
     except RecursionError:

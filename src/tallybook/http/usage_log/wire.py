@@ -1,0 +1,114 @@
+"""The usage log on the wire: records, and what is asked of them (contract `usage-log.md`)."""
+
+from decimal import Decimal
+from typing import Annotated, Any, TypeVar
+
+from msgspec import Raw, Struct
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints, ValidationError
+
+from tallybook.core.counters import COUNTERS
+from tallybook.core.errors import Fault, InvalidInput, invalid
+from tallybook.core.money import COST_USD_MAX, COUNTER_MAX, MICRO_PER_UNIT, NotANumber, bounded, parse_number
+from tallybook.http.body import read_json
+
+LIMIT_DEFAULT = 50
+LIMIT_MAX = 500
+KEY_TEXT_MAX = 1024
+UNITS_MAX = COUNTER_MAX // MICRO_PER_UNIT
+
+Wanted = TypeVar("Wanted", bound=BaseModel)
+
+
+def _number(value: Any) -> Any:
+    """A JSON number, or its text; true and false are none."""
+    if isinstance(value, bool):
+        raise ValueError("must be a number")
+    try:
+        return parse_number(value) if isinstance(value, str) else value
+    except NotANumber as error:
+        raise ValueError(str(error)) from None
+
+
+def _bounded(number: Decimal) -> Decimal:
+    try:
+        return bounded(number)
+    except NotANumber as error:
+        raise ValueError(str(error)) from None
+
+
+def _plain(text: str) -> str:
+    if any(ord(character) < 32 or 127 <= ord(character) < 160 for character in text):
+        raise ValueError("must not contain control characters")
+    return text
+
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(_plain)]
+Units = Annotated[Decimal, BeforeValidator(_number), Field(ge=0, le=UNITS_MAX), AfterValidator(_bounded)]
+Usd = Annotated[Decimal, BeforeValidator(_number), Field(ge=0, le=COST_USD_MAX), AfterValidator(_bounded)]
+Tokens = Annotated[int, Field(strict=True, ge=0, le=COUNTER_MAX)]
+
+TOKENS = tuple(name for name in COUNTERS if name.endswith("_tokens"))
+
+
+class RecordWanted(BaseModel):
+    """A call as it is logged by hand. Unknown fields are ignored."""
+
+    api_name: Text = Field(description="The logical API, such as llm_query.")
+    endpoint: Text = Field(description="The path called, such as /chat.")
+    units_used: Units | None = Field(None, description="Units of the API's own; for calls with tokens, their total.")
+    cost_usd: Usd | None = Field(None, description="Required unless model and tokens are told; then it is rated.")
+    api_key_used: Annotated[str, StringConstraints(max_length=KEY_TEXT_MAX)] | None = Field(
+        None, description="The key that the call was made with. Only a masked form is kept."
+    )
+    user_id: Text | None = Field(None, description="Whom the call was for: admins, and keys of no user.")
+    provider: Text | None = None
+    model: Text | None = None
+    input_tokens: Tokens | None = None
+    output_tokens: Tokens | None = None
+    cache_read_tokens: Tokens | None = None
+    cache_write_tokens: Tokens | None = None
+    reasoning_tokens: Tokens | None = None
+    input_audio_tokens: Tokens | None = None
+    output_audio_tokens: Tokens | None = None
+
+
+class RecordChanges(BaseModel):
+    """What a record is set to. At least one of the first three. Unknown fields are ignored."""
+
+    units_used: Units | None = None
+    cost_usd: Usd | None = Field(None, description="With units_used 0 and this 0 the record is refunded.")
+    status_active: Annotated[bool, Field(strict=True)] | None = Field(
+        None, description="true restores a deleted record, false deletes it."
+    )
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=4096)] | None = None
+
+
+class UsageRecord(Struct):
+    usage_id: str
+    user_id: str | None
+    api_name: str | None
+    endpoint: str | None
+    units_used: Raw
+    cost_usd: Raw
+    api_key_used: str | None
+    status_active: bool
+    created_at: str
+
+
+def read_wanted(kind: type[Wanted], body: bytes) -> Wanted:
+    """Raises `MalformedInput`, and `InvalidInput` with every fault, each under `("body", field)`."""
+    sent = read_json(body)
+    if not isinstance(sent, dict):
+        raise invalid("body", msg="must be an object")
+    try:
+        return kind.model_validate(sent)
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_context=False, include_input=False)
+        raise InvalidInput(
+            [Fault(("body", *fault["loc"]), fault["msg"].removeprefix("Value error, ")) for fault in faults]
+        ) from None
+
+
+def documented(kind: type[BaseModel]) -> dict[str, Any]:
+    """What OpenAPI says of a body that `read_wanted` reads."""
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": kind.model_json_schema()}}}}
