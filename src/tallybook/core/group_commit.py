@@ -11,9 +11,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+import msgspec
 import structlog
 
 from tallybook.core.errors import Overloaded
@@ -31,8 +31,7 @@ _BREATHS_MAX = 8
 Flush = Callable[[Sequence[Job]], Sequence[Answer | BaseException]]
 
 
-@dataclass(frozen=True)
-class _Waiting(Generic[Job, Answer]):
+class _Waiting(msgspec.Struct, Generic[Job, Answer], frozen=True):
     job: Job
     weight: int
     future: "Future[Answer] | asyncio.Future[Answer]"

@@ -1,6 +1,5 @@
 """An event as its sender tells it, and an event on its way into the store."""
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
@@ -99,8 +98,7 @@ class UsageEvent(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rena
     api_key_used: str | None = None
 
 
-@dataclass(frozen=True)
-class Sender:
+class Sender(msgspec.Struct, frozen=True):
     """Who an event is taken from, as plain values: what fills the blanks, and what the sender may claim and see.
 
     `may_name_others`: may set `user_id` and `api_key_id` freely. `reads_org`: may read every event of the org.

@@ -5,20 +5,24 @@ from typing import NamedTuple
 import msgspec
 
 from tallybook.core.clock import Clock
-from tallybook.core.ids import UidSource
+from tallybook.core.ids import Hasher, UidSource
 from tallybook.core.money import COST_PICO_MAX, COST_USD_MAX
 from tallybook.metering.event import Sender, Submission, UsageEvent
-from tallybook.metering.identity import content_hash, identity_of, request_key_of
+from tallybook.metering.identity import CONTENT_VERSION, identity_of, request_key_of
 from tallybook.metering.service import Rater
 from tallybook.pricing.cost import Rating
 from tallybook.settlement.errors import UnpricedUsage
 from tallybook.settlement.model import Context, Told
 
+_TOLD = Hasher("told", size=15)
+_ENCODE = msgspec.msgpack.Encoder(order="deterministic").encode
+
 
 class Draft(NamedTuple):
     """A usage that is rated and lacks only its place in the ledger. `content` is the hash of what was told."""
 
-    event: UsageEvent
+    told: Told
+    source: str
     content: bytes
     uid: bytes
     occurred_at_us: int
@@ -29,16 +33,25 @@ class Draft(NamedTuple):
         self, *, event_id: str, context: Context, account_id: str | None = None, transaction_id: str | None = None
     ) -> Submission:
         """The finished event."""
-        org_id, event = self.sender.org_id, self.event
+        org_id, told = self.sender.org_id, self.told
         return Submission(
             org_id=org_id,
-            event=msgspec.structs.replace(
-                event, context=context.value, account_id=account_id, transaction_id=transaction_id
+            event=UsageEvent(
+                source=self.source,
+                kind=told.kind,
+                account_id=account_id,
+                transaction_id=transaction_id,
+                context=context.value,
+                model=told.model,
+                request_id=told.request_id,
+                description=told.description,
+                metadata=told.metadata,
+                usage=told.usage,
             ),
             event_id=event_id,
-            identity=identity_of(org_id, event.source, event_id),
+            identity=identity_of(org_id, self.source, event_id),
             content=self.content,
-            request_key=request_key_of(org_id, event.request_id or event_id),
+            request_key=request_key_of(org_id, told.request_id or event_id),
             uid=self.uid,
             occurred_at_us=self.occurred_at_us,
             user_id=self.sender.user_id,
@@ -72,17 +85,9 @@ class Recording:
     def draft(self, told: Told, sender: Sender, source: str) -> Draft:
         """The usage, occurring now and rated with the price of now."""
         now_us = self._clock.now_us()
-        event = UsageEvent(
-            source=source,
-            kind=told.kind,
-            model=told.model,
-            usage=told.usage,
-            description=told.description,
-            request_id=told.request_id,
-            metadata=told.metadata,
-        )
         (uid,) = self._uids.take(1)
-        return Draft(event, content_hash(event), uid, now_us, self.rating(sender.org_id, told, now_us), sender)
+        content = bytes((CONTENT_VERSION,)) + _TOLD(_ENCODE(told))
+        return Draft(told, source, content, uid, now_us, self.rating(sender.org_id, told, now_us), sender)
 
 
 def cost_of(rating: Rating, model: str, field: str = "modelId") -> int:

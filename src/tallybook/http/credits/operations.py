@@ -17,8 +17,7 @@ Answer = Struct | Parts
 """A whole answer, or its parts where there may be many."""
 
 
-@dataclass(frozen=True)
-class Call(Generic[Wanted]):
+class Call(Struct, Generic[Wanted], frozen=True):
     caller: Caller
     wanted: Wanted
     repeat: Repeat | None

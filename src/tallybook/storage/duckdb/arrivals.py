@@ -13,7 +13,7 @@ import duckdb
 import msgspec
 
 from tallybook.metering.event import Submission
-from tallybook.storage.duckdb.columns import Columns, Values, batch_of, fact_values, joined
+from tallybook.storage.duckdb.columns import Columns, Values, batch_of, fact_parts, joined
 from tallybook.storage.duckdb.engine import DuckEngine
 
 _ENCODE = msgspec.msgpack.Encoder().encode
@@ -50,7 +50,7 @@ def waiting(connection: duckdb.DuckDBPyConnection) -> list[Commit]:
 def reading(engine: DuckEngine) -> Iterator[duckdb.DuckDBPyConnection]:
     """As `engine.reading`, with the events that wait among the facts."""
     with engine.reading() as reader:
-        columns = [facts_of(commit) for commit in waiting(reader)]
+        columns = [part for commit in waiting(reader) for part in facts_of(commit)]
         if columns:
             append(reader, "facts", joined(columns))
         yield reader
@@ -58,15 +58,15 @@ def reading(engine: DuckEngine) -> Iterator[duckdb.DuckDBPyConnection]:
 
 def spread(writer: duckdb.DuckDBPyConnection, fresh: Sequence[Columns] = ()) -> None:
     """Moves what waits to `facts`, and appends the `fresh` ones behind it."""
-    columns = [facts_of(commit) for commit in waiting(writer)]
+    columns = [part for commit in waiting(writer) for part in facts_of(commit)]
     if columns:
         writer.execute("DELETE FROM arrivals")
     append(writer, "facts", joined([*columns, *fresh]))
 
 
-def facts_of(commit: Commit) -> Columns:
-    """The columns of `facts` for new events."""
-    return stamped(fact_values(commit.rows, revision=1), commit)
+def facts_of(commit: Commit) -> list[Columns]:
+    """The columns of `facts` for new events, some at a time."""
+    return [stamped(part, commit) for part in fact_parts(commit.rows, revision=1)]
 
 
 def stamped(facts: Columns, commit: Commit) -> Columns:

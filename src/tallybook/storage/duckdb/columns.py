@@ -39,8 +39,19 @@ def joined(parts: Sequence[Columns]) -> dict[str, Values]:
     return whole
 
 
-def fact_values(rows: Sequence[Submission], *, revision: int) -> Columns:
-    """The columns of `facts` for these rows, by name, but those of the commit; columns without a value are left out."""
+def fact_parts(rows: Sequence[Submission], *, revision: int) -> list[Columns]:
+    """The columns of `facts` for these rows, some rows at a time, without those of the commit.
+
+    By name; what has no value in a part is left out of it. Each event is walked through many times, so no more are
+    taken at once than stay near the processor.
+    """
+    return [_fact_values(rows[start : start + _NEAR], revision) for start in range(0, len(rows), _NEAR)]
+
+
+_NEAR = 250
+
+
+def _fact_values(rows: Sequence[Submission], revision: int) -> Columns:
     columns: dict[str, Values] = {
         "org_id": [row.org_id for row in rows],
         "uid": [row.uid for row in rows],

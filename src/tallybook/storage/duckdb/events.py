@@ -13,7 +13,7 @@ from tallybook.core.clock import Clock
 from tallybook.core.errors import StorageFull
 from tallybook.metering.event import Outcome, Status, Stored, Submission
 from tallybook.storage.duckdb import arrivals
-from tallybook.storage.duckdb.columns import Columns, Values, batch_of, fact_values
+from tallybook.storage.duckdb.columns import Columns, Values, batch_of, fact_parts
 from tallybook.storage.duckdb.engine import DuckEngine
 
 # Up to about two thousand keys the primary key index answers an IN list; beyond it a hash join is cheaper.
@@ -63,7 +63,7 @@ class DuckEventStore:
         return self._seq
 
     def make_ready(self, submissions: Sequence[Submission]) -> object:
-        return fact_values(submissions, revision=1)
+        return fact_parts(submissions, revision=1)
 
     def append(self, submissions: Sequence[Submission], ready: Sequence[object] = ()) -> list[Outcome]:
         self._check_room()
@@ -71,7 +71,8 @@ class DuckEventStore:
         for submission in submissions:
             firsts.setdefault(submission.identity, submission)
         all_firsts = len(firsts) == len(submissions)
-        known = self._insert_new(firsts, cast(Sequence[Columns], ready) if all_firsts else ())
+        parts = [part for batch in cast(Sequence[Sequence[Columns]], ready) for part in batch]
+        known = self._insert_new(firsts, parts if all_firsts else ())
         if not known and all_firsts:
             return [_INSERTED] * len(submissions)
         return [_outcome(submission, firsts, known) for submission in submissions]
@@ -141,7 +142,7 @@ class DuckEventStore:
             if waiting < _SPREAD_FROM:
                 arrivals.put(writer, commit)
             else:
-                parts = [arrivals.stamped(part, commit) for part in ready] or [arrivals.facts_of(commit)]
+                parts = [arrivals.stamped(part, commit) for part in ready] or arrivals.facts_of(commit)
                 arrivals.spread(writer, parts)
                 waiting = 0
         self._seq, self._recorded_at_us, self._waiting = commit.seq, commit.recorded_at_us, waiting
