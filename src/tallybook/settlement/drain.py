@@ -14,7 +14,7 @@ from tallybook.corrections.model import Change
 from tallybook.metering.event import Outcome, Status, Submission
 from tallybook.settlement.store import Outbox
 
-_PAUSE_SECONDS = 1.0
+_PAUSE_SECONDS = 3.0
 """For which usage may gather when nobody asks for it: to deliver much at once is cheap. Also between two attempts."""
 _ROWS = 4_000
 """Usages delivered at a time."""

@@ -1,6 +1,5 @@
 """What each type of usage counts, and what of it is charged."""
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from tallybook.core.counters import Usage
@@ -27,6 +26,8 @@ _CHARGED = {
 
 _CHARGED_OF_KIND = {kind: _CHARGED[usage_type] for usage_type, kind in KINDS.items()}
 
+_NAMES = (*_TOKENS, "audio_seconds")
+"""Of the counters, in the order of `Quantities`."""
 _OF_TOKENS = (UsageType.TEXT, UsageType.EMBEDDING)
 
 
@@ -55,32 +56,30 @@ def told_of(
     Cached tokens are 0 by default. Raises `InvalidInput`, with the faults at `place` of the request, where one that the
     type counts is missing, or where more is cached than was put in.
     """
-    faults = list(_faults_of(kind, quantities, output_named))
+    faults = _faults_of(kind, quantities, output_named)
     if faults:
         raise InvalidInput([Fault((*place, name), why) for name, why in faults])
     if kind in _OF_TOKENS and quantities.cached_tokens is None:
         quantities = quantities._replace(cached_tokens=0)
-    named = zip((*_TOKENS, "audio_seconds"), quantities, strict=True)
-    usage = {name: amount for name, amount in named if amount is not None}
+    usage = {name: amount for name, amount in zip(_NAMES, quantities, strict=True) if amount is not None}
     priced = {name: usage[name] for name in _CHARGED[kind] if name in usage}
     return Told(model, KINDS[kind], usage, priced, description, request_id, metadata)
 
 
-def _faults_of(kind: UsageType, told: Quantities, output_named: str) -> Iterator[tuple[str, str]]:
+def _faults_of(kind: UsageType, told: Quantities, output_named: str) -> list[tuple[str, str]]:
     match kind:
         case UsageType.TEXT:
-            needed = {"inputTokens": told.input_tokens, output_named: told.output_tokens}
+            needed = [("inputTokens", told.input_tokens), (output_named, told.output_tokens)]
         case UsageType.EMBEDDING:
-            needed = {"inputTokens": told.input_tokens}
+            needed = [("inputTokens", told.input_tokens)]
         case UsageType.AUDIO_STT | UsageType.AUDIO_TTS:
-            needed = {"audioDurationSeconds": told.audio_seconds_micro}
-    for name, amount in needed.items():
-        if amount is None:
-            yield name, f"is required for {kind}"
+            needed = [("audioDurationSeconds", told.audio_seconds_micro)]
+    faults = [(name, f"is required for {kind}") for name, amount in needed if amount is None]
     if kind is UsageType.EMBEDDING and told.output_tokens:
-        yield output_named, "must be absent or 0 for an embedding"
+        faults.append((output_named, "must be absent or 0 for an embedding"))
     if (told.cached_tokens or 0) > (told.input_tokens or 0):
-        yield "cachedTokens", "must not be more than inputTokens, which include them"
+        faults.append(("cachedTokens", "must not be more than inputTokens, which include them"))
+    return faults
 
 
 def charged(event: UsageEvent) -> Usage:

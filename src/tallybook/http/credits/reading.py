@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, TypeVar, get_args
 from urllib.parse import parse_qsl
 
@@ -23,11 +24,15 @@ def from_body(kind: type[Wanted], body: bytes) -> Wanted:
     try:
         if not body.isascii():
             body.decode()  # the decoder does not look into strings that no field takes
-        return msgspec.json.decode(body, type=kind)
+        form: Wanted = _decoder_of(kind).decode(body)
+        return form
     except msgspec.ValidationError as error:
         raise _fault(kind, error) from None
     except NOT_JSON as error:
         raise not_json(body, error) from None
+
+
+_decoder_of = cache(msgspec.json.Decoder)
 
 
 def from_query(kind: type[Wanted], query: bytes) -> Wanted:

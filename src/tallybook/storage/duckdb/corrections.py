@@ -18,7 +18,7 @@ from tallybook.corrections.model import Action, Change, CorrectionRecord
 from tallybook.corrections.store import Entry
 from tallybook.settlement.store import Claim
 from tallybook.storage.duckdb import arrivals, usage_sql
-from tallybook.storage.duckdb.columns import Values, fact_values
+from tallybook.storage.duckdb.columns import Values, fact_parts, joined
 from tallybook.storage.duckdb.engine import DuckEngine
 from tallybook.storage.duckdb.events import DuckEventStore, Stamp
 from tallybook.storage.duckdb.in_force import Sql, one_of
@@ -195,7 +195,7 @@ def _correction_columns(changes: Sequence[Change], stamp: Stamp) -> dict[str, Va
 def _fact_columns(changes: Sequence[Change], stamp: Stamp) -> dict[str, Values]:
     rows = [change.row for change in changes if change.row is not None]
     return {
-        **fact_values(rows, revision=0),
+        **joined(fact_parts(rows, revision=0)),
         "revision": [change.replacement for change in changes],
         "refunded": [change.refunded or None for change in changes],
         "seq": [stamp.seq] * len(rows),

@@ -226,7 +226,7 @@ class SqliteEngine:
 class Gathering(Generic[Item]):
     """What the jobs of the commit in progress have added; a job that is rolled back has added nothing.
 
-    The engine calls all methods but `add`.
+    The engine calls all methods but `add`; who added may look through it.
     """
 
     def __init__(self, write: Callable[[sqlite3.Connection, Sequence[Item]], None]) -> None:
@@ -236,6 +236,9 @@ class Gathering(Generic[Item]):
 
     def __len__(self) -> int:
         return len(self._items)
+
+    def __iter__(self) -> Iterator[Item]:
+        return iter(self._items)
 
     def add(self, transaction: Transaction, item: Item) -> None:
         self._items.append(item)

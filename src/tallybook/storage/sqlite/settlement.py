@@ -25,6 +25,8 @@ _LINK = """
     INTO usage_links (transaction_seq, uid, org_id, occurred_at, content)
     SELECT seq, ?, org_id, ?, ? FROM transactions WHERE id = ? AND org_id = ?
 """
+_ADD_LINK = f"INSERT {_LINK}"
+_ADD_MISSING_LINK = f"INSERT OR IGNORE {_LINK}"
 _LINKS = """
     SELECT t.id, l.uid, l.occurred_at, l.content
     FROM usage_links AS l JOIN transactions AS t ON t.seq = l.transaction_seq
@@ -49,6 +51,7 @@ class SqliteSettlementStore:
         self._newest = self.newest_waiting() or 0
         self._length = _length(engine.read())
         self._promised = engine.gathering(self._promise)
+        self._linked = engine.gathering(_add_links)
         self._changes = engine.gathering(self._promise_changes)
 
     def promise(self, transaction: Tx, change: Change) -> None:
@@ -97,7 +100,7 @@ class SqliteSettlementStore:
         writer.execute("INSERT INTO outbox (id, events, payload, corrections) VALUES (?, ?, ?, ?)", values)
 
     def link(self, transaction: Tx, org_id: str, link: Link) -> None:
-        connection_of(transaction).execute(f"INSERT {_LINK}", _values(org_id, link))
+        self._linked.add(transaction, _values(org_id, link))
 
     async def link_stored(self, org_id: str, links: Sequence[Link]) -> None:
         await self._engine.write(_linking(_values(org_id, link) for link in links))
@@ -107,6 +110,9 @@ class SqliteSettlementStore:
         self._engine.write_from_thread(_linking(values))
 
     def find_confirmed_with(self, transaction: Tx, org_id: str, transaction_id: str) -> Link | None:
+        for uid, occurred_at, content, *names in self._linked:  # of this very commit
+            if names == [transaction_id, org_id] and content is not None:
+                return Link(transaction_id, uid, occurred_at, content)
         row = (
             connection_of(transaction)
             .execute(f"{_LINKS} WHERE t.id = ? AND t.org_id = ? AND l.content IS NOT NULL", (transaction_id, org_id))
@@ -148,8 +154,12 @@ def _values(org_id: str, link: Link) -> tuple[Any, ...]:
     return (link.uid, link.occurred_at_us, link.content, link.transaction_id, org_id)
 
 
+def _add_links(writer: sqlite3.Connection, values: Sequence[tuple[Any, ...]]) -> None:
+    writer.executemany(_ADD_LINK, values)
+
+
 def _linking(values: Iterable[tuple[Any, ...]]) -> Any:
-    return lambda writer: writer.executemany(f"INSERT OR IGNORE {_LINK}", values)
+    return lambda writer: writer.executemany(_ADD_MISSING_LINK, values)
 
 
 def _linked(row: tuple[Any, ...]) -> LinkedUsage:
