@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from tallybook.analytics.service import UsageService
 from tallybook.auth.service import AuthService
-from tallybook.catalogues.installed import read_lists
+from tallybook.catalogues.installed import read_answer, read_lists
 from tallybook.core.clock import Clock, SystemClock
 from tallybook.core.errors import Overloaded
 from tallybook.core.failpoints import Reach, go_on
@@ -190,7 +190,9 @@ def build(
         ],
         {
             ingest.PATH: {
-                "POST": ingest.IngestEndpoint(gate, metering, linking, metrics, body_bytes_max=settings.body_bytes_max)
+                "POST": ingest.IngestEndpoint(
+                    gate, metering, linking, metrics, read_answer, body_bytes_max=settings.body_bytes_max
+                )
             },
             **credits.raw_routes(credit_operations, gate, body_bytes_max=settings.body_bytes_max),
             **(more_raw_routes or {}),

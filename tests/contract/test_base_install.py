@@ -25,6 +25,7 @@ SERVER_ONLY = (
     "tzdata",
     "uvicorn",
     "uvloop",
+    "yaml",
     "zstandard",
 )
 
@@ -57,11 +58,14 @@ def test_the_base_has_three_dependencies() -> None:
     assert names(project["dependencies"]) == {"click", "httpx", "rich"}
 
 
+_MODULES = {"google-re2": "re2", "pyyaml": "yaml"}
+
+
 def test_every_dependency_of_the_server_is_kept_away() -> None:
     """The list above follows the `[server]` extra; some distributions are imported under another name."""
     project = tomllib.loads(PROJECT.read_text())["project"]
     distributions = names(project["optional-dependencies"]["server"])
-    imported = {"re2" if name == "google-re2" else name.replace("-", "_") for name in distributions}
+    imported = {_MODULES.get(name, name.replace("-", "_")) for name in distributions}
     assert imported <= set(SERVER_ONLY)
 
 

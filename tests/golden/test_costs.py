@@ -69,12 +69,12 @@ def test_every_token_stands_in_exactly_one_line(case: Case) -> None:
     for line in case.lines:
         charged[_total_of(line.unit)] += _stored(line.unit, line.quantity)
     del charged["requests"]  # counted without being reported
-    assert charged == {counter: value for counter, value in _usage(case).items() if value and _is_total(counter)}
+    assert charged == {counter: value for counter, value in usage_of(case).items() if value and _is_total(counter)}
 
 
 @each_case
 def test_no_line_is_larger_than_what_was_reported(case: Case) -> None:
-    usage = {"requests": 1, **_usage(case)}
+    usage = {"requests": 1, **usage_of(case)}
     units = [line.unit for line in case.lines]
     assert len(set(units)) == len(units)
     assert all(0 < _stored(line.unit, line.quantity) <= usage[line.unit] for line in case.lines)
@@ -89,7 +89,7 @@ def test_tallybook_rates_exactly_so(case: Case, book: PriceBook) -> None:
         service_tier=case.mode.value,
         batch=False,
         at_us=parse_instant(case.at),
-        usage=_usage(case),
+        usage=usage_of(case),
     )
     assert dict(rating.lines) == {line.unit: pico_from_usd(Decimal(line.amount)) for line in case.lines}
     assert (rating.pricing, rating.cost_pico) == (Pricing.PRICED, pico_from_usd(Decimal(case.cost_usd)))
@@ -116,7 +116,7 @@ def _recorded(origin: Origin, prices: Sequence[NewPrice]) -> Iterator[Price]:
         yield Price(**vars(price), id=f"price_{origin}_{number}", org_id=None, origin=origin, recorded_at_us=0)
 
 
-def _usage(case: Case) -> Usage:
+def usage_of(case: Case) -> Usage:
     return {counter: _stored(counter, value) for counter, value in case.usage.items()}
 
 

@@ -4,10 +4,12 @@ import subprocess
 import sys
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from tallybook.catalogues.overlay import read_overlay
+from tallybook.metering.answers import Told
 from tallybook.pricing.catalogue.snapshot import PriceLists, Snapshot
 from tallybook.pricing.errors import CatalogueUnreadable
 from tallybook.pricing.price import NewPrice, faults_of
@@ -22,6 +24,18 @@ def read_lists(overlay_dir: Path | None = None) -> PriceLists:
     A price in a file of `overlay_dir` takes the place of ours that are for the same.
     """
     return PriceLists(_catalogue(), _overlay(overlay_dir))
+
+
+def read_answer(answer: Any, provider: str | None, model: str | None) -> Told:
+    """As `ReadAnswer`, by the library, of which nothing is loaded before the first answer comes.
+
+    Raises `CatalogueUnreadable` as well.
+    """
+    try:
+        from tallybook.catalogues import extraction
+    except Exception as error:  # whatever it is that a damaged library raises
+        raise CatalogueUnreadable(f"the library that reads providers' answers cannot be loaded: {error}") from None
+    return extraction.read_answer(answer, provider, model)
 
 
 def _catalogue() -> Snapshot:

@@ -13,7 +13,12 @@ def event_of(event: EventRecord) -> UsageEvent:
     given_pico = event.cost_pico if event.pricing == Pricing.GIVEN.value else None
     told: dict[str, Any] = dict(event.fields)
     return UsageEvent(
-        id=event.event_id, occurred_at_us=event.occurred_at_us, usage=event.usage, cost_pico=given_pico, **told
+        id=event.event_id,
+        occurred_at_us=event.occurred_at_us,
+        usage=event.usage,
+        cost_pico=given_pico,
+        unreported=event.pricing == Pricing.UNREPORTED.value,
+        **told,
     )
 
 

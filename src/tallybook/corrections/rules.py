@@ -62,6 +62,8 @@ def amended(event: EventRecord, values: Any, actor: str, rate: Rate) -> Submissi
     """The event with these fields. Raises `InvalidInput`."""
     if not values:
         raise invalid("set", msg="name at least one field")
+    if "usage" in values or "cost_pico" in values:
+        values = {"unreported": False, **values}  # what was not told before is told now
     told = msgspec.structs.replace(event_of(event), **{name: _blank(name, value) for name, value in values.items()})
     sender = Sender(event.org_id, actor, may_name_others=True, source=told.source)
     faults = [*_ledger_faults(event, values), *faults_of(msgspec.structs.replace(told, occurred_at_us=None), sender, 0)]

@@ -18,7 +18,7 @@ from tallybook.corrections.rules import decide
 from tallybook.corrections.store import Committer, CorrectionStore
 from tallybook.metering.event import UsageEvent
 from tallybook.metering.service import Rater
-from tallybook.pricing.cost import Rating
+from tallybook.pricing.cost import UNREPORTED, Rating
 
 
 class Shown(NamedTuple):
@@ -104,6 +104,8 @@ class CorrectionService:
 
     def rate(self, org_id: str, event: UsageEvent, at_us: int) -> Rating:
         """What an event costs, as known now."""
+        if event.unreported:
+            return UNREPORTED
         return self._rater.rating(
             org_id,
             provider=event.provider,

@@ -47,6 +47,7 @@ FIELD_NUMBERS = {
     "stream": "35",
     "usage": "36",
     "api_key_used": "37",
+    "unreported": "38",
 }
 
 
@@ -55,7 +56,7 @@ class UsageEvent(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rena
 
     Holds nothing the server fills in. `usage` maps counters to integers (see `core/counters.py`); `cost_pico` is a
     given cost in picodollars; `metadata` is canonical JSON text of an object; instants are microseconds. `api_key_used`
-    is masked before it comes here.
+    is masked before it comes here. `unreported` says that there was usage and the provider did not tell it.
     """
 
     id: str | None = None
@@ -96,6 +97,7 @@ class UsageEvent(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rena
     stream: bool = False
     usage: Usage = {}
     api_key_used: str | None = None
+    unreported: bool = False
 
 
 class Sender(msgspec.Struct, frozen=True):

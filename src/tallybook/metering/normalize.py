@@ -42,6 +42,8 @@ def faults_of(event: UsageEvent, sender: Sender, now_us: int, *, texts_checked: 
         )
     if event.cost_pico is not None and not 0 <= event.cost_pico <= COST_PICO_MAX:
         faults.append(Fault(("cost_usd",), f"must be between 0 and {COST_USD_MAX} USD"))
+    if event.unreported and (event.usage or event.cost_pico is not None):
+        faults.append(Fault(("unreported",), "does not go with usage or cost_usd: then something was told"))
     for total, parts in _inclusions(tuple(event.usage)):
         amount = 0
         for part in parts:

@@ -17,7 +17,7 @@ from tallybook.metering.event import Outcome, Sender, Stored, Submission, UsageE
 from tallybook.metering.identity import content_hash, derived_id, identity_of, request_key
 from tallybook.metering.normalize import faults_of
 from tallybook.metering.store import EventStore
-from tallybook.pricing.cost import Rating
+from tallybook.pricing.cost import UNREPORTED, Rating
 
 _MADE_READY = 100
 """Events from which on a batch is made ready before its turn; for fewer it is cheaper to do it in one go."""
@@ -115,16 +115,20 @@ class MeteringService:
             if event_id is None:
                 event_id = derived_id(sender.org_id, idempotency_key, index) if idempotency_key else uid_text(uid)
             occurred_at_us = now_us if event.occurred_at_us is None else event.occurred_at_us
-            rating = self._rater.rating(
-                sender.org_id,
-                provider=event.provider,
-                model=event.model,
-                service_tier=event.service_tier,
-                batch=event.batch,
-                at_us=occurred_at_us,
-                usage=event.usage,
-                given_pico=event.cost_pico,
-                told=event,
+            rating = (
+                UNREPORTED
+                if event.unreported
+                else self._rater.rating(
+                    sender.org_id,
+                    provider=event.provider,
+                    model=event.model,
+                    service_tier=event.service_tier,
+                    batch=event.batch,
+                    at_us=occurred_at_us,
+                    usage=event.usage,
+                    given_pico=event.cost_pico,
+                    told=event,
+                )
             )
             if rating.known_cost_pico > COST_PICO_MAX:
                 found.append(Fault(("events", index, "usage"), f"costs more than {COST_USD_MAX} USD"))

@@ -21,20 +21,22 @@ class Pricing(Enum):
     """How an event came by its cost. Never a silent 0.
 
     PRICED: every reported unit has a rate. FREE: every rate is 0, or no billable unit is reported. GIVEN: the
-    caller supplied the cost. UNPRICED: at least one reported unit has no rate; the cost is unknown.
+    caller supplied the cost. UNPRICED: at least one reported unit has no rate; the cost is unknown. UNREPORTED: there
+    was usage, and the provider did not tell how much; the cost is unknown as well.
     """
 
     PRICED = "priced"
     FREE = "free"
     GIVEN = "given"
     UNPRICED = "unpriced"
+    UNREPORTED = "unreported"
 
 
 class Rating(msgspec.Struct, frozen=True, gc=False):
     """What an event costs and why. Amounts are picodollars.
 
-    `cost_pico` is None exactly when unpriced. `known_cost_pico` is the exact sum of `lines` (unit, amount),
-    or the given cost; lines of amount 0 are left out. `unpriced_units` names the reported units without a
+    `cost_pico` is None exactly when unpriced or unreported. `known_cost_pico` is the exact sum of `lines` (unit,
+    amount), or the given cost; lines of amount 0 are left out. `unpriced_units` names the reported units without a
     rate. Both come in the order of `COUNTERS`. `matched` is what the price is for, such as `openai:gpt-4o`.
     `pools` (unit, stored units) are the quantities of those lines that were charged for another number than the
     counter of their name holds, such as the input tokens that no cache gave.
@@ -48,6 +50,10 @@ class Rating(msgspec.Struct, frozen=True, gc=False):
     price_id: str | None = None
     matched: str | None = None
     pools: tuple[tuple[str, int], ...] = ()
+
+
+UNREPORTED = Rating(Pricing.UNREPORTED, None, 0)
+"""What a usage costs that nobody told."""
 
 
 def given(cost_pico: int) -> Rating:

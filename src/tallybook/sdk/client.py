@@ -28,7 +28,10 @@ _CHANGES_MAX = 10_000
 
 @dataclass(frozen=True)
 class EventResult:
-    """What became of one event. `uid` and `cost_usd` (decimal text) are None where unreadable."""
+    """What became of one event. `uid` and `cost_usd` (decimal text) are None where unreadable.
+
+    `unread` are numbers in the usage of a provider's answer that nothing was made of.
+    """
 
     index: int
     id: str
@@ -36,6 +39,7 @@ class EventResult:
     uid: str | None
     pricing: str | None
     cost_usd: str | None
+    unread: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -251,6 +255,7 @@ def _ingest_result(answer: Record) -> IngestResult:
             uid=result.get("uid"),
             pricing=result.get("pricing"),
             cost_usd=result.get("cost_usd"),
+            unread=tuple(result.get("unread", ())),
         )
         for result in answer["results"]
     )

@@ -22,7 +22,7 @@ FIELDS = Fields(UTC)
 
 
 def test_the_fields_are_those_of_the_server() -> None:
-    others = ("occurred_at", "cost_usd", "usage", "metadata", "messages")
+    others = ("occurred_at", "cost_usd", "usage", "metadata", "messages", "provider_response")
     assert {*TEXT_FIELDS, *FLAG_FIELDS, *WHOLE_FIELDS, *others} == set(WireEvent.__struct_fields__)
 
 

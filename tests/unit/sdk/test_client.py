@@ -193,6 +193,7 @@ def test_the_public_names() -> None:
         "Fault",
         "IngestResult",
         "Unreachable",
+        "event_from_answer",
     ]
 
 

@@ -25,7 +25,7 @@ TEXT_FIELDS = (
     *("provider", "model", "operation", "endpoint", "service_tier"),
     *("request_id", "finish_reason", "description"),
 )
-FLAG_FIELDS = ("batch", "background", "stream")
+FLAG_FIELDS = ("batch", "background", "stream", "unreported")
 WHOLE_FIELDS = ("latency_ms", "ttft_ms")
 WHOLE_COUNTERS = (
     *("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens"),

@@ -5,8 +5,8 @@ field by field, which is slow, but lists all faults by index.
 """
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, cast, get_type_hints
 
@@ -64,27 +64,33 @@ class WireEvent(msgspec.Struct):
     batch: bool | None = None
     background: bool | None = None
     stream: bool | None = None
+    unreported: bool | None = None
     usage: dict[str, Count | Decimal | None] | None = None
     messages: Raw = msgspec.field(default_factory=Raw)
+    provider_response: Raw = msgspec.field(default_factory=Raw)
 
 
 class _Envelope(msgspec.Struct):
     events: list[WireEvent] | UnsetType = UNSET
 
 
-FIXED = frozenset({"id", "source", "kind", "occurred_at", "transaction_id", "messages"})
+FIXED = frozenset({"id", "source", "kind", "occurred_at", "transaction_id", "messages", "provider_response"})
 """Fields of an event that no correction sets."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What a body holds: its events in order (None where one has faults), and whether it was one bare event."""
+    """What a body holds: its events in order (None where one has faults), and whether it was one bare event.
+
+    `answers` are the providers' answers that came with events, by the index of the event; nothing is read of them yet.
+    """
 
     events: Sequence[UsageEvent | None]
     faults: Sequence[Fault]
     bare: bool
     texts_checked: bool = False
     """Whether the texts are known to be within their lengths and without control characters."""
+    answers: Mapping[int, Any] = field(default_factory=dict)
 
 
 _DEFAULT_KIND = UsageEvent().kind
@@ -128,13 +134,20 @@ def _read_fast(body: bytes, ndjson: bool) -> Reading | None:
             bare = batch is UNSET
             sent = [_DECODE_EVENT(body)] if batch is UNSET else batch
         events = [_event(wire, decimals) for wire in sent]
+        # A name can also be spelled in escapes.
+        answers = _answers(sent) if b"provider_response" in body or b"\\u00" in body else {}
     except (msgspec.DecodeError, ValueError, RecursionError):
         return None
     if decimals and _may_quote(body, decimals):
         return None
     # Lengths are part of the types; and JSON can spell a control character only by a backslash or these bytes.
     checked = plain and b"\\" not in body and b"\x7f" not in body
-    return Reading(events, (), bare, texts_checked=checked)
+    return Reading(events, (), bare, texts_checked=checked, answers=answers)
+
+
+def _answers(sent: Sequence[WireEvent]) -> dict[int, Any]:
+    answers = {index: _DECODE_ANY(wire.provider_response) for index, wire in enumerate(sent) if wire.provider_response}
+    return {index: answer for index, answer in answers.items() if answer is not None}
 
 
 def _lines(body: bytes) -> list[bytes]:
@@ -186,6 +199,8 @@ def _event(wire: WireEvent, decimals: set[str]) -> UsageEvent:
         wire.background is True,
         wire.stream is True,
         _usage(wire.usage, decimals) if wire.usage else {},
+        None,  # `api_key_used`, which no sender names here
+        wire.unreported is True,
     )
 
 
@@ -303,6 +318,7 @@ def _line(line: bytes) -> Any:
 def _read_objects(objects: Sequence[Any], strict: bool, *, bare: bool) -> Reading:
     events: list[UsageEvent | None] = []
     faults: list[Fault] = []
+    answers: dict[int, Any] = {}
     for index, sent in enumerate(objects):
         if not isinstance(sent, dict):
             what = "is not valid JSON" if isinstance(sent, _BrokenLine) else "must be an object"
@@ -311,9 +327,11 @@ def _read_objects(objects: Sequence[Any], strict: bool, *, bare: bool) -> Readin
         else:
             event, found = _read_object(sent, strict)
             found = [Fault(("events", index, *fault.loc), fault.msg) for fault in found]
+            if not found and sent.get("provider_response") is not None:
+                answers[index] = sent["provider_response"]
         faults.extend(found)
         events.append(None if found else event)
-    return Reading(events, faults, bare)
+    return Reading(events, faults, bare, answers=answers)
 
 
 _TYPES = get_type_hints(WireEvent, include_extras=True)
@@ -345,6 +363,7 @@ def _read_object(sent: dict[str, Any], strict: bool) -> tuple[UsageEvent | None,
     if faults:
         return None, faults
     fields.pop("messages", None)
+    fields.pop("provider_response", None)
     instant = fields.pop("occurred_at", None)
     cost = fields.pop("cost_usd", None)
     return UsageEvent(**fields, occurred_at_us=instant, cost_pico=cost), []
@@ -372,6 +391,10 @@ def _read_metadata(value: Any, kind: Any) -> str:
 
 def _read_messages(value: Any, kind: Any) -> None:
     """Message bodies are not kept."""
+
+
+def _read_answer(value: Any, kind: Any) -> None:
+    """Read later, beside the fields that say how."""
 
 
 def _read_usage(value: Any, kind: Any) -> Usage:
@@ -405,6 +428,7 @@ _READERS: dict[str, Callable[[Any, Any], Any]] = {
     "cost_usd": _read_cost,
     "metadata": _read_metadata,
     "messages": _read_messages,
+    "provider_response": _read_answer,
     "usage": _read_usage,
 }
 

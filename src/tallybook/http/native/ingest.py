@@ -16,6 +16,8 @@ from tallybook.http.access import Gate, idempotency_key
 from tallybook.http.body import Headers, Receive, header, read_body
 from tallybook.http.metrics import Metrics
 from tallybook.http.native.event_wire import NDJSON, WireEvent, read_events
+from tallybook.http.native.provider_response import FIELD, with_answers
+from tallybook.metering.answers import ReadAnswer
 from tallybook.metering.errors import EventConflict
 from tallybook.metering.event import Outcome, Sender, Status, Submission
 from tallybook.metering.service import MeteringService
@@ -35,6 +37,7 @@ class Result(msgspec.Struct, omit_defaults=True):
     uid: str | msgspec.UnsetType = msgspec.UNSET
     pricing: str | msgspec.UnsetType = msgspec.UNSET
     cost_usd: str | msgspec.UnsetType | None = msgspec.UNSET
+    unread: Sequence[str] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Receipt(msgspec.Struct):
@@ -61,6 +64,11 @@ def _document() -> Mapping[str, Any]:
     fields["usage"] = {"anyOf": [_usage_schema(), {"type": "null"}], "default": None}
     fields["metadata"] = {"anyOf": [{"type": "object"}, {"type": "null"}], "default": None}
     fields["messages"] = {"description": "Not kept."}
+    fields["provider_response"] = {
+        "anyOf": [{"type": "object"}, {"type": "array", "items": {"type": "object"}}, {"type": "null"}],
+        "default": None,
+        "description": "The provider's answer, or the chunks of a streamed one: read for its usage, not kept.",
+    }
     fields["occurred_at"] = {
         "anyOf": [{"type": "string", "format": "date-time"}, {"type": "number"}, {"type": "null"}],
         "description": "RFC 3339, or Unix seconds; now by default.",
@@ -109,12 +117,20 @@ class IngestEndpoint:
     """Reads, checks and stores a batch; answers after the commit."""
 
     def __init__(
-        self, gate: Gate, metering: MeteringService, linking: Linking, metrics: Metrics, *, body_bytes_max: int
+        self,
+        gate: Gate,
+        metering: MeteringService,
+        linking: Linking,
+        metrics: Metrics,
+        read_answer: ReadAnswer,
+        *,
+        body_bytes_max: int,
     ) -> None:
         self._gate = gate
         self._metering = metering
         self._linking = linking
         self._metrics = metrics
+        self._read_answer = read_answer
         self._body_bytes_max = body_bytes_max
 
     async def __call__(
@@ -133,15 +149,16 @@ class IngestEndpoint:
             caller,
             idempotency_key(headers),
         )
-        if len(body) < _LARGE_BODY_BYTES:
-            submissions, sender, bare = self._prepare(*work)
+        # So is one with answers to read: the first of them takes seconds.
+        if len(body) < _LARGE_BODY_BYTES and not _may_hold_answers(body):
+            submissions, sender, bare, unread = self._prepare(*work)
         else:
-            submissions, sender, bare = await asyncio.to_thread(self._prepare, *work)
+            submissions, sender, bare, unread = await asyncio.to_thread(self._prepare, *work)
         outcomes = await self._linking.store(submissions, sender)
         if bare and outcomes[0].status is Status.CONFLICT:
             self._metrics.events(conflicts=1)
             raise EventConflict(submissions[0].event_id, outcomes[0])
-        answer = _ENCODE(self._receipt(submissions, outcomes))
+        answer = _ENCODE(self._receipt(submissions, outcomes, unread))
         await send(
             {
                 "type": "http.response.start",
@@ -153,8 +170,11 @@ class IngestEndpoint:
 
     def _prepare(
         self, body: bytes, content_type: str, strict: bool, caller: Caller, idempotency_key: str | None
-    ) -> tuple[Sequence[Submission], Sender, bool]:
+    ) -> tuple[Sequence[Submission], Sender, bool, Mapping[int, Sequence[str]]]:
         reading = read_events(body, content_type, strict=strict)
+        unread: Mapping[int, Sequence[str]] = {}
+        if reading.answers:
+            reading, unread = with_answers(reading, self._read_answer)
         sender = sender_of(caller)
         submissions = self._metering.prepare(
             reading.events,
@@ -163,13 +183,17 @@ class IngestEndpoint:
             faults=reading.faults,
             texts_checked=reading.texts_checked,
         )
-        return self._linking.admit(submissions), sender, reading.bare
+        return self._linking.admit(submissions), sender, reading.bare, unread
 
-    def _receipt(self, submissions: Sequence[Submission], outcomes: Sequence[Outcome]) -> Receipt:
+    def _receipt(
+        self, submissions: Sequence[Submission], outcomes: Sequence[Outcome], unread: Mapping[int, Sequence[str]]
+    ) -> Receipt:
         results = [
             _inserted(index, submission) if outcome.status is Status.INSERTED else _met(index, submission, outcome)
             for index, (submission, outcome) in enumerate(zip(submissions, outcomes, strict=True))
         ]
+        for index, places in unread.items():
+            results[index].unread = places
         statuses = [outcome.status for outcome in outcomes]
         inserted, duplicates, conflicts = (
             statuses.count(status) for status in (Status.INSERTED, Status.DUPLICATE, Status.CONFLICT)
@@ -206,6 +230,10 @@ def _met(index: int, submission: Submission, outcome: Outcome) -> Result:
         return Result(index, submission.event_id, outcome.status.value)
     cost = None if stored.cost_pico is None else usd_text(stored.cost_pico)
     return Result(index, submission.event_id, outcome.status.value, uid_text(stored.uid), stored.pricing, cost)
+
+
+def _may_hold_answers(body: bytes) -> bool:
+    return FIELD.encode() in body or b"\\u00" in body
 
 
 def _strict(query_string: bytes) -> bool:

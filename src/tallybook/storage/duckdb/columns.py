@@ -18,8 +18,9 @@ Values = Sequence[Any]
 UUID = na.extension_type(na.fixed_size_binary(16), "arrow.uuid", b"")
 _TYPES = {str: na.string(), int: na.int64(), bool: na.bool_()}
 
-# Fields of an event that stand in `facts` under their own name; the rest is filled in or spread over columns.
-_SPREAD = {"id", "usage", "cost_pico", "occurred_at_us", "user_id", "api_key_id", "project_id"}
+# Fields of an event that stand in `facts` under their own name; the rest is filled in, spread over columns or told by
+# `pricing`.
+_SPREAD = {"id", "usage", "cost_pico", "occurred_at_us", "user_id", "api_key_id", "project_id", "unreported"}
 _EVENT_COLUMNS = tuple((name, name not in _SPREAD) for name in UsageEvent.__struct_fields__)
 
 

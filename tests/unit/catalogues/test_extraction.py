@@ -1,0 +1,160 @@
+"""Usage out of published answers of many providers: totals inclusive, nothing counted twice, nothing silently 0."""
+
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tallybook.catalogues.extraction import read_answer
+from tallybook.core.counters import PARTS
+from tallybook.metering.answers import UnreadableAnswer
+from tests.golden.test_costs import CASES, Case, usage_of
+
+DATA = Path(__file__).parents[2] / "data"
+PUBLISHED = json.loads((DATA / "provider_answers.json").read_text(), parse_float=Decimal)
+REPORTED = [case for case in CASES if case.reported_as is not None and not case.name.startswith("credits vector")]
+
+TOLD_ELSEWHERE = {
+    "gpt-4.1 response with one web search": {"web_searches"},  # an output item
+    # For how long the cache was written stands in the request, where an answer does not split it.
+    "Claude Sonnet 4.5, a book written to the cache, just below 200k": {"cache_write_5m_tokens"},
+    "Claude Sonnet 4.5, a book written to the cache for an hour": {"cache_write_1h_tokens"},
+}
+
+
+def answer_of(case: Case) -> Mapping[str, Any]:
+    """The usage as published inside an answer of its kind."""
+    told = case.reported_as
+    assert told is not None
+    if case.provider == "google":
+        return {"usage_metadata" if "prompt_token_count" in told else "usageMetadata": told}
+    if case.provider == "cohere" and "embed" in case.model:
+        return {"meta": told}
+    if "input_token_details" in told and "type" not in told:
+        return {"type": "response.done", "response": {"usage": told}}
+    return {"usage": told, "choices": []} if "completion_tokens" in told else {"usage": told}
+
+
+def above_zero(usage: Mapping[str, int] | None) -> dict[str, int]:
+    return {name: amount for name, amount in (usage or {}).items() if amount}
+
+
+@pytest.mark.parametrize("case", REPORTED, ids=[case.name for case in REPORTED])
+def test_the_answers_of_the_golden_costs(case: Case) -> None:
+    told = read_answer(answer_of(case), case.provider, case.model)
+    elsewhere = TOLD_ELSEWHERE.get(case.name, set())
+    expected = {name: amount for name, amount in above_zero(usage_of(case)).items() if name not in elsewhere}
+    assert above_zero(told.usage) == expected
+
+
+@pytest.mark.parametrize("published", PUBLISHED, ids=[each["name"] for each in PUBLISHED])
+def test_published_answers(published: Mapping[str, Any]) -> None:
+    told = read_answer(published["answer"], published["provider"], None)
+    assert (told.usage is None) == (published["usage"] is None)
+    assert above_zero(told.usage) == (published["usage"] or {})
+    assert (told.model, told.service_tier) == (published.get("model"), published.get("service_tier"))
+
+
+def test_the_answers_are_of_many_providers() -> None:
+    assert len({case.provider for case in REPORTED} | {each["provider"] for each in PUBLISHED}) >= 14
+    assert all(each["source"].startswith("https://") for each in PUBLISHED)
+
+
+@pytest.mark.parametrize("case", REPORTED, ids=[case.name for case in REPORTED])
+def test_totals_include_their_parts(case: Case) -> None:
+    usage = read_answer(answer_of(case), case.provider, case.model).usage or {}
+    for total, groups in PARTS.items():
+        for parts in groups:
+            assert sum(usage.get(part, 0) for part in parts) <= usage.get(total, 0)
+
+
+CHAT = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param({"model": "gpt-4o", "choices": []}, id="no usage"),
+        pytest.param({"choices": [], "usage": None}, id="usage that is null"),
+        pytest.param({"choices": [], "usage": {}}, id="an empty usage"),
+        pytest.param({"usage": {"prompt_tokens": None, "details": {"cached": None}}}, id="nothing but nulls"),
+        pytest.param([], id="a stream without chunks"),
+        pytest.param([{"choices": [{"delta": {"content": "a"}}], "usage": None}], id="a stream without usage"),
+        pytest.param([{"type": "response.created", "response": {"usage": None}}], id="a response broken off"),
+    ],
+)
+def test_an_answer_without_usage_tells_none(answer: Any) -> None:
+    assert read_answer(answer, "openai", None).usage is None
+
+
+@pytest.mark.parametrize(
+    ("provider", "answer", "words"),
+    [
+        ("openai", "text", "must be an answer's object"),
+        ("openai", 5, "must be an answer's object"),
+        ("openai", ["text"], "must be a list of objects"),
+        ("openai", {"choices": [], "usage": {"prompt_tokens": 5}}, "usage.completion_tokens"),
+        ("openai", {"usage": {"tokens": 5}}, "Missing value at `usage."),
+        ("openai", {"usage": {**CHAT, "prompt_tokens": -1}}, "usage.prompt_tokens must not be negative"),
+        ("openai", {"usage": {**CHAT, "unheard_of": {"x": -1}}}, "usage.unheard_of.x must not be negative"),
+        ("openai", {"usage": {**CHAT, "prompt_tokens": "10"}}, "usage.prompt_tokens"),
+        ("openai", {"usage": {**CHAT, "prompt_tokens": True}}, "input_tokens"),
+        ("openai", {"usage": {**CHAT, "prompt_tokens": Decimal("1.5")}}, "input_tokens must be a whole number"),
+        (
+            "openai",
+            {"usage": {**CHAT, "prompt_tokens_details": {"cached_tokens": "4"}}},
+            "must be a number",
+        ),
+        ("anthropic", {"usage": {"input_tokens": 1}}, "usage.output_tokens"),
+        (
+            "openai",
+            [
+                {"type": "response.done", "response": {"id": one, "usage": {"input_tokens": 1, "output_tokens": 1}}}
+                for one in ("resp_1", "resp_2")
+            ],
+            "holds several answers",
+        ),
+    ],
+)
+def test_what_is_not_as_documented_is_told(provider: str, answer: Any, words: str) -> None:
+    with pytest.raises(UnreadableAnswer) as caught:
+        read_answer(answer, provider, None)
+    assert words in str(caught.value)
+
+
+def test_numbers_that_nothing_reads_are_named() -> None:
+    usage = {
+        **CHAT,
+        "video_tokens": 7,
+        "prompt_tokens_details": {"cached_tokens": 4, "video_tokens": 3},
+        "prompt_time": 1,
+    }
+    told = read_answer(
+        {"choices": [], "usage": usage, "tool_usage": {"web_search": {"num_requests": 2}}}, "openai", None
+    )
+    assert told.usage == {"input_tokens": 10, "cache_read_tokens": 4, "output_tokens": 5, "web_searches": 2}
+    assert told.unread == ["usage.video_tokens", "usage.prompt_tokens_details.video_tokens"]
+
+
+@pytest.mark.parametrize("provider", ["house", None, "together", "novita"])
+def test_a_provider_that_the_library_cannot_read_is_read_as_openais(provider: str | None) -> None:
+    told = read_answer({"choices": [], "usage": CHAT}, provider, "llama")
+    assert told.usage == {"input_tokens": 10, "output_tokens": 5}
+
+
+def test_the_provider_may_stand_before_the_model() -> None:
+    usage = {"input_tokens": 2, "cache_read_input_tokens": 5, "output_tokens": 1}
+    told = read_answer({"usage": usage}, None, "anthropic:claude-sonnet-5")
+    assert told.usage == {"input_tokens": 7, "cache_read_tokens": 5, "output_tokens": 1}
+
+
+def test_seconds_of_a_transcription() -> None:
+    told = read_answer({"text": "hi", "usage": {"type": "duration", "seconds": Decimal("12.5")}}, "openai", "whisper-1")
+    assert told.usage == {"audio_seconds": 12_500_000}
+
+
+def test_the_size_of_the_search_context_is_told() -> None:
+    assert read_answer({"usage": {**CHAT, "search_context_size": "low"}}, "perplexity", None).context_level == "low"
