@@ -200,7 +200,7 @@ def build(
         [native.DIALECT, mka1.DIALECT, openai.DIALECT, credits.DIALECT, usage_log.DIALECT],
         gate,
         metrics,
-        raw_documents=[ingest.DOCUMENT, openai.DOCUMENT, credits.document(credit_operations)],
+        raw_documents=[ingest.DOCUMENT, native.DOCUMENT, openai.DOCUMENT, credits.document(credit_operations)],
         lifespan=lifespan,
         body_bytes_max=settings.body_bytes_max,
         cors_origins=settings.cors_origins,

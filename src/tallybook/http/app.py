@@ -11,8 +11,9 @@ from starlette.exceptions import HTTPException
 
 from tallybook import __version__
 from tallybook.core.errors import Fault, InvalidInput, MalformedInput, TallybookError
-from tallybook.http.access import ACCESS, Gate
+from tallybook.http.access import Gate
 from tallybook.http.dialect import Dialect, InternalError, MethodNotAllowed, UnknownRoute
+from tallybook.http.document import complete_document
 from tallybook.http.gateway import App, Dialects, Gateway
 from tallybook.http.metrics import Metrics
 
@@ -39,7 +40,7 @@ def create_app(
     cors_origins: Sequence[str],
     access_log: bool,
 ) -> Gateway:
-    """`raw_documents` are the OpenAPI parts of the raw routes: `paths` and `schemas`."""
+    """`raw_documents` are OpenAPI parts that the framework does not know: `paths` of raw routes, and `schemas`."""
     table = Dialects(dialects)
     inner = FastAPI(
         title="Tallybook",
@@ -54,7 +55,7 @@ def create_app(
     for routes in routers:
         inner.include_router(routes)
     _word_errors(inner, table, raw)
-    _document(inner, raw_documents, table, dialects)
+    complete_document(inner, raw_documents, table, dialects)
     return Gateway(
         inner,
         raw,
@@ -99,47 +100,3 @@ def _word_errors(inner: FastAPI, table: Dialects, raw: RawRoutes) -> None:
 
 def _operation_id(route: APIRoute) -> str:
     return route.name
-
-
-def _document(inner: FastAPI, parts: Sequence[Mapping[str, Any]], table: Dialects, dialects: Sequence[Dialect]) -> None:
-    """Completes the framework's document: raw routes, how to authenticate, and how each dialect words its errors."""
-    framework_document = inner.openapi
-
-    def document() -> dict[str, Any]:
-        if inner.openapi_schema is None:
-            whole = framework_document()
-            schemas = whole.setdefault("components", {}).setdefault("schemas", {})
-            for part in parts:
-                for path, operations in part["paths"].items():
-                    whole["paths"].setdefault(path, {}).update(operations)
-                schemas.update(part["schemas"])
-            # What the framework would answer; ours is the problem of the dialect.
-            schemas.pop("HTTPValidationError", None)
-            schemas.pop("ValidationError", None)
-            schemas.update({_error_name(dialect): dialect.error_schema for dialect in dialects})
-            for path, operations in whole["paths"].items():
-                for method, operation in operations.items():
-                    _document_refusals(operation, table.at(path), public=ACCESS[method.upper(), path].public)
-            whole["components"]["securitySchemes"] = {
-                "bearer": {"type": "http", "scheme": "bearer"},
-                "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
-            }
-            whole["security"] = [{"bearer": []}, {"key": []}]
-        return inner.openapi_schema or {}
-
-    inner.openapi = document  # type: ignore[method-assign]
-
-
-def _document_refusals(operation: dict[str, Any], dialect: Dialect, *, public: bool) -> None:
-    operation["responses"].pop("422", None)
-    schema = {"$ref": f"#/components/schemas/{_error_name(dialect)}"}
-    operation["responses"]["default"] = {
-        "description": "A refusal or failure",
-        "content": {dialect.error_type: {"schema": schema}},
-    }
-    if public:
-        operation["security"] = []
-
-
-def _error_name(dialect: Dialect) -> str:
-    return f"{dialect.name.title()}Error"

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from fastapi import APIRouter, Response
+from fastapi.responses import PlainTextResponse
 
 from tallybook.http.metrics import CONTENT_TYPE, Metrics
 
@@ -15,7 +16,7 @@ def router(metrics: Metrics, ready: Callable[[], str | None]) -> APIRouter:
     async def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
-    @routes.get("/readyz", summary="Can the server take work?")
+    @routes.get("/readyz", summary="Can the server take work?", responses={503: {"model": dict[str, str]}})
     async def readyz(response: Response) -> dict[str, str]:
         reason = ready()
         if reason is None:
@@ -23,7 +24,7 @@ def router(metrics: Metrics, ready: Callable[[], str | None]) -> APIRouter:
         response.status_code = 503
         return {"status": "not ready", "reason": reason}
 
-    @routes.get("/metrics", summary="Prometheus metrics", response_class=Response)
+    @routes.get("/metrics", summary="Prometheus metrics", response_class=PlainTextResponse)
     def exposition() -> Response:
         return Response(metrics.exposition(), media_type=CONTENT_TYPE)
 

@@ -7,6 +7,7 @@ from tallybook.auth.service import AuthService
 from tallybook.core.paging import Cursors
 from tallybook.corrections.service import CorrectionService
 from tallybook.http.native import corrections, events_read, keys, orgs, prices, usage, verify
+from tallybook.http.native.documents import DOCUMENT
 from tallybook.http.native.errors import DIALECT
 from tallybook.ledger.service import LedgerService
 from tallybook.orgs.service import OrgService
@@ -14,7 +15,7 @@ from tallybook.pricing.service import PricingService
 from tallybook.settlement.verify import UsageAudit
 from tallybook.settlement.verify_refunds import RefundAudit
 
-__all__ = ["DIALECT", "routers"]
+__all__ = ["DIALECT", "DOCUMENT", "routers"]
 
 
 def routers(

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from tallybook.core.errors import Fault, InvalidInput, invalid
 from tallybook.corrections.rules import WIRE_NAMES
 from tallybook.http.body import read_json
+from tallybook.http.native import documents
 from tallybook.http.native.event_wire import FIXED, read_fields
 
 REASON_MAX = 4096
@@ -48,7 +49,8 @@ def read_wanted(kind: type[Wanted], body: bytes) -> Wanted:
 
 def documented(kind: type[BaseModel]) -> dict[str, Any]:
     """The body as OpenAPI lists it: the framework does not see what `read_wanted` reads."""
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": kind.model_json_schema()}}}}
+    body = {"required": True, "content": {"application/json": {"schema": kind.model_json_schema()}}}
+    return {"requestBody": body, **documents.answers(documents.CORRECTED_EVENT, "The event, and what was done to it")}
 
 
 def to_values(sent: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ from tallybook.core.counters import COUNTERS
 from tallybook.core.money import usd_text
 from tallybook.core.time_window import instant_text
 from tallybook.http.access import CallerOf
+from tallybook.http.native import documents
 from tallybook.http.native.filters import Cursor, Filters, Instant, Texts, conditions_from, reach_from
 from tallybook.http.native.numbers import wire_number
 from tallybook.http.reach import reach_of
@@ -31,7 +32,12 @@ class EventsParams(Filters):
 def router(usage: UsageService) -> APIRouter:
     routes = APIRouter(tags=["events"])
 
-    @routes.get("/v1/events", summary="Events, newest first", response_class=Response)
+    @routes.get(
+        "/v1/events",
+        summary="Events, newest first",
+        response_class=Response,
+        openapi_extra=documents.answers(documents.EVENT_PAGE, "A page of events"),
+    )
     def list_events(params: Annotated[EventsParams, Query()], caller: CallerOf) -> Response:
         page = usage.list_events(
             EventQuery(
@@ -55,7 +61,12 @@ def router(usage: UsageService) -> APIRouter:
         }
         return Response(msgspec.json.encode(body), media_type="application/json")
 
-    @routes.get("/v1/events/{uid}", summary="One event by its uid", response_class=Response)
+    @routes.get(
+        "/v1/events/{uid}",
+        summary="One event by its uid",
+        response_class=Response,
+        openapi_extra=documents.answers(documents.EVENT, "The event"),
+    )
     def get_event(uid: str, caller: CallerOf, as_of: Annotated[Instant | None, Query()] = None) -> Response:
         event = usage.get_event(reach_of(caller), uid, as_of)
         return Response(msgspec.json.encode(to_wire_event(event)), media_type="application/json")

@@ -14,6 +14,7 @@ from tallybook.core.ids import uid_text
 from tallybook.core.money import COUNTER_MAX, usd_text
 from tallybook.http.access import Gate, idempotency_key
 from tallybook.http.body import Headers, Receive, header, read_body
+from tallybook.http.document import MONEY
 from tallybook.http.metrics import Metrics
 from tallybook.http.native.event_wire import NDJSON, WireEvent, read_events
 from tallybook.http.native.provider_response import FIELD, with_answers
@@ -74,9 +75,10 @@ def _document() -> Mapping[str, Any]:
         "description": "RFC 3339, or Unix seconds; now by default.",
     }
     fields["cost_usd"] = {
-        "anyOf": [{"type": "string", "format": "decimal"}, {"type": "null"}],
+        "anyOf": [MONEY, {"type": "null"}],
         "description": "A given cost; rated from the price table by default.",
     }
+    schemas["Result"]["properties"]["cost_usd"] = {"anyOf": [MONEY, {"type": "null"}]}
     query = {"name": "strict", "in": "query", "schema": {"type": "boolean", "default": False}}
     repeat = {"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "maxLength": 255}}
     operation = {

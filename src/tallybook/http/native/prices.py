@@ -12,6 +12,7 @@ from tallybook.core.money import parse_number
 from tallybook.core.paging import Cursors
 from tallybook.core.time_window import HOUR_US, MINUTE_US, SECOND_US, instant_text, parse_instant
 from tallybook.http.access import CallerOf, repeat_of
+from tallybook.http.document import MONEY
 from tallybook.http.native import filters
 from tallybook.http.native.listing import PageQuery, ShortText, position
 from tallybook.pricing.catalogue.changes import Change
@@ -50,7 +51,8 @@ def _from_wire_time(value: object) -> int:
 _INSTANT = (BeforeValidator(_from_wire_instant), WithJsonSchema({"type": "string", "format": "date-time"}))
 Instant = Annotated[int, *_INSTANT]
 InstantOrNever = Annotated[int | None, *_INSTANT]
-Usd = Annotated[Decimal, BeforeValidator(_from_wire_usd), WithJsonSchema({"type": "string", "examples": ["2.5"]})]
+Usd = Annotated[Decimal, BeforeValidator(_from_wire_usd), WithJsonSchema(MONEY)]
+UsdShown = Annotated[str, WithJsonSchema(MONEY)]
 TimeOfDay = Annotated[int, BeforeValidator(_from_wire_time), WithJsonSchema({"type": "string", "examples": ["16:30"]})]
 
 
@@ -111,11 +113,11 @@ class PriceWanted(BaseModel):
 
 class TierShown(BaseModel):
     above: int
-    usd: str
+    usd: UsdShown
 
 
 class RateShown(BaseModel):
-    usd: str
+    usd: UsdShown
     per: int
     tiers: list[TierShown] = Field([], exclude_if=lambda tiers: not tiers)
     at_least: int = Field(0, exclude_if=lambda least: not least)

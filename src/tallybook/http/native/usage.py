@@ -18,6 +18,7 @@ from tallybook.core.errors import Forbidden
 from tallybook.core.money import plain_digits
 from tallybook.core.time_window import Bucket, instant_text, zone_named
 from tallybook.http.access import CallerOf
+from tallybook.http.native import documents
 from tallybook.http.native.filters import Cursor, Filters, Instant, conditions_from, reach_from
 from tallybook.http.native.numbers import wire_number
 
@@ -69,7 +70,14 @@ class UsageParams(Filters):
 def router(usage: UsageService) -> APIRouter:
     routes = APIRouter(tags=["usage"])
 
-    @routes.get("/v1/usage/query", summary="Usage and cost in time buckets", response_class=Response)
+    @routes.get(
+        "/v1/usage/query",
+        summary="Usage and cost in time buckets",
+        response_class=Response,
+        openapi_extra=documents.answers(
+            documents.USAGE_PAGE, "A page of buckets", **{"text/csv": {"schema": {"type": "string"}}}
+        ),
+    )
     def query_usage(
         params: Annotated[UsageParams, Query()], caller: CallerOf, accept: Annotated[str, Header()] = ""
     ) -> Response:
