@@ -76,6 +76,18 @@ class UsageService:
         )
         return LinePage(tuple(buckets), page.next_page)
 
+    def fingerprint(self, query: UsageQuery) -> str | None:
+        """Names the answer to this page: as long as it is the same, so is the answer, byte for byte.
+
+        It is made from the question, which holds the asker's reach, and the last commit of the orgs asked about: events
+        and corrections change answers, prices do not. To be taken before the answer, which may be newer. None where the
+        answer depends on the clock too.
+        """
+        if query.end_us is None:
+            return None
+        self._before_read()
+        return self._cursors.seal(f"fingerprint {query!r}", (self._store.last_commit(query.reach.org_ids),))
+
     def list_events(self, query: EventQuery) -> EventPage:
         """One page of events, newest first. Raises `InvalidInput`."""
         query.check()

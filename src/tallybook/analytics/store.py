@@ -41,6 +41,10 @@ class UsageStore(Protocol):
         """At most `plan.counted.rows_max + 1` lines, by bucket, group, model and unit ascending, None last."""
         ...
 
+    def last_commit(self, org_ids: Sequence[str] | None) -> int:
+        """The number of the newest commit that holds an event or a correction of these orgs (None: all); 0: none."""
+        ...
+
     def list_events(self, plan: ListPlan) -> EventSlice: ...
 
     def find_event(

@@ -23,7 +23,7 @@ Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_CORS_HEADERS = b"authorization, content-type, idempotency-key, x-api-key, x-on-behalf-of, x-org-id"
+_CORS_HEADERS = b"authorization, content-type, idempotency-key, if-none-match, x-api-key, x-on-behalf-of, x-org-id"
 _REPLACED_HEADERS = (b"content-type", b"content-encoding", b"content-length")
 _CORS_METHODS = b"GET, POST, PUT, PATCH, DELETE"
 
@@ -136,7 +136,7 @@ class Gateway:
             (b"access-control-allow-origin", origin),
             (b"access-control-allow-headers", _CORS_HEADERS),
             (b"access-control-allow-methods", _CORS_METHODS),
-            (b"access-control-expose-headers", b"x-request-id, x-next-page, retry-after"),
+            (b"access-control-expose-headers", b"etag, x-request-id, x-next-page, retry-after"),
             (b"vary", b"Origin"),
         )
 

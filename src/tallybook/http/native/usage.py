@@ -10,6 +10,7 @@ import msgspec
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
+from tallybook import __version__
 from tallybook.analytics.answer import UsagePage
 from tallybook.analytics.query import BUCKETS_MAX, DEFAULT_MEASURES, MEASURES, Dimension, UsageQuery
 from tallybook.analytics.service import UsageService
@@ -79,12 +80,20 @@ def router(usage: UsageService) -> APIRouter:
         ),
     )
     def query_usage(
-        params: Annotated[UsageParams, Query()], caller: CallerOf, accept: Annotated[str, Header()] = ""
+        params: Annotated[UsageParams, Query()],
+        caller: CallerOf,
+        accept: Annotated[str, Header()] = "",
+        if_none_match: Annotated[str, Header()] = "",
     ) -> Response:
         as_csv = params.format is Format.CSV or (params.format is None and _prefers_csv(accept))
         query = _query_of(params, caller, whole=as_csv and params.page is None)
+        headers = _caching_headers(usage.fingerprint(query), as_csv)
+        if headers.get("ETag") in list(map(_tag, if_none_match.split(","))):
+            return Response(status_code=304, headers=headers)
         page = usage.query(query)
-        return _csv_response(query, page) if as_csv else _json_response(query, page)
+        answer = _csv_response(query, page) if as_csv else _json_response(query, page)
+        answer.headers.update(headers)
+        return answer
 
     return routes
 
@@ -108,6 +117,18 @@ def _query_of(params: UsageParams, caller: Caller, *, whole: bool) -> UsageQuery
         limit=limit,
         page=params.page,
     )
+
+
+def _caching_headers(fingerprint: str | None, as_csv: bool) -> dict[str, str]:
+    """An answer that depends on the clock has no tag. Others may be kept, and must be asked for again."""
+    if fingerprint is None:
+        return {"Cache-Control": "no-store"}
+    tag = f'"{fingerprint}-{"csv" if as_csv else "json"}-{__version__}"'
+    return {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Accept, Authorization, X-API-Key"}
+
+
+def _tag(told: str) -> str:
+    return told.strip().removeprefix("W/")
 
 
 def _prefers_csv(accept: str) -> bool:

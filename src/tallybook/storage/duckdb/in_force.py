@@ -3,7 +3,7 @@
 Every read of facts takes its FROM and WHERE from `in_force`, so that sums, counts, maxima and lists agree.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,14 +66,19 @@ def has_corrections(span: Span) -> Sql:
     return Sql("SELECT count(*) > 0 FROM corrections AS correction WHERE") + _within("correction", span)
 
 
-def newest_seq(as_of_us: int | None) -> Sql:
-    """The newest commit recorded by then, 0 if there is none; `seq` and `recorded_at` rise together."""
-    recorded = Sql("") if as_of_us is None else Sql("WHERE recorded_at <= ?", (as_of_us,))
+def newest_seq(as_of_us: int | None = None, org_ids: Sequence[str] | None = None) -> Sql:
+    """The newest commit recorded by then for these orgs (None: all), 0 if there is none.
+
+    `seq` and `recorded_at` rise together.
+    """
+    of_orgs = Sql("true") if org_ids is None else one_of("org_id", org_ids)
+    recorded = Sql("true") if as_of_us is None else Sql("recorded_at <= ?", (as_of_us,))
+    chosen = Sql("WHERE") + of_orgs + Sql("AND") + recorded
     return (
         Sql("SELECT coalesce(max(seq), 0) FROM (SELECT max(seq) AS seq FROM facts")
-        + recorded
+        + chosen
         + Sql("UNION ALL SELECT max(seq) FROM corrections")
-        + recorded
+        + chosen
         + Sql(")")
     )
 

@@ -50,6 +50,10 @@ class DuckUsageStore:
             for bucket, *group, model, unit, cost_pico, quantity in rows
         ]
 
+    def last_commit(self, org_ids: Sequence[str] | None) -> int:
+        with self._snapshot() as reader:
+            return int(_rows(reader, newest_seq(org_ids=org_ids))[0][0])
+
     def list_events(self, plan: ListPlan) -> EventSlice:
         with self._snapshot() as reader:
             seq_max = plan.span.seq_max
