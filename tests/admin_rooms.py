@@ -19,6 +19,7 @@ from tallybook.http.app import create_app
 from tallybook.http.gateway import Gateway
 from tallybook.http.metrics import Metrics
 from tallybook.http.native import errors, keys, orgs
+from tallybook.http.rates import KeyRates
 from tallybook.orgs.model import DEFAULT_ORG
 from tallybook.orgs.service import OrgService
 from tallybook.storage.sqlite.engine import SqliteEngine
@@ -111,7 +112,7 @@ def client_of(rooms: AdminRooms) -> AppClient:
         [keys.router(rooms.auth, cursors), orgs.router(rooms.orgs, cursors)],
         {},
         [errors.DIALECT],
-        Gate(rooms.auth),
+        Gate(rooms.auth, KeyRates(rooms.clock, {})),
         Metrics(),
         raw_documents=[],
         lifespan=_no_lifespan,

@@ -57,6 +57,13 @@ class Settings(BaseSettings):
         None, description="Folder of price files of your own (`*.yaml`), which a sync takes over beside the catalogue."
     )
 
+    key_requests_per_second: int | None = Field(
+        None, ge=1, description="Requests of one key in a second of the clock, beyond which it is answered 429."
+    )
+    key_requests_per_minute: int | None = Field(None, ge=1, description="Requests of one key in a minute, likewise.")
+    key_requests_per_hour: int | None = Field(None, ge=1, description="Requests of one key in an hour, likewise.")
+    key_requests_per_day: int | None = Field(None, ge=1, description="Requests of one key in a day (UTC), likewise.")
+
     duckdb_memory: str = Field("1GB", description="Memory limit of the event store.")
     duckdb_threads: int = Field(2, ge=1, description="Threads of the event store.")
     read_threads: int = Field(4, ge=1, description="Concurrent usage queries; more wait.")

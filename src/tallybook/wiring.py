@@ -27,6 +27,7 @@ from tallybook.http.app import create_app
 from tallybook.http.gateway import App, Gateway
 from tallybook.http.metrics import Metrics
 from tallybook.http.native import ingest
+from tallybook.http.rates import KeyRates
 from tallybook.jobs.expire_reservations import expire_reservations
 from tallybook.jobs.grant_plans import grant_plans
 from tallybook.jobs.purge_outcomes import purge_outcomes
@@ -147,7 +148,7 @@ def build(
     )
     refund_audit = RefundAudit(refunds, book, drain.before_read)
     metrics = _metrics(metering, duck, settlement)
-    gate = Gate(auth)
+    gate = Gate(auth, _rates(settings, clock))
     credit_operations = credits.operations(
         ledger,
         plans,
@@ -257,6 +258,16 @@ def _kept_secret(path: Path) -> bytes:
     if not path.exists():
         write_private(path, secrets.token_hex(32))
     return path.read_text().strip().encode()
+
+
+def _rates(settings: Settings, clock: Clock) -> KeyRates:
+    limits = {
+        1: settings.key_requests_per_second,
+        60: settings.key_requests_per_minute,
+        3_600: settings.key_requests_per_hour,
+        86_400: settings.key_requests_per_day,
+    }
+    return KeyRates(clock, limits)
 
 
 def _metrics(metering: MeteringService, duck: DuckEngine, settlement: SettlementService) -> Metrics:

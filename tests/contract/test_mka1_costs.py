@@ -142,7 +142,8 @@ def test_nothing_spent_is_an_empty_report(org: Org) -> None:
 def test_clients_read_both_reports(asker: Client, server: ServerProcess, org: Org) -> None:
     key = org.keys["admin"]
     for method, path in (("llm.usage.costs", LLM_COSTS), ("usage.costs", COSTS)):
-        for query in ({}, {"group_by": "team_id"}, {"group_by": "model,org_id"}):
+        queries: list[dict[str, Any]] = [{}, {"group_by": "team_id"}, {"group_by": "model,org_id"}]
+        for query in queries:
             report = asker.call(server.url, key, method, **RANGE, **query)
             shown = exact(org, path, **query)
             assert report["total_cost"] == float(shown["total_cost"])

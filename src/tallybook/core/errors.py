@@ -11,6 +11,7 @@
             Insufficient        the balance does not cover it
         TooLarge            over a configured bound
         Overloaded          try again after `retry_after_seconds`
+        RateLimited         so too for one key, which called too often
         StorageFull         the disk is full; nothing was stored
         Unavailable         something the server needs for this is missing or broken; somebody has to see to it
 
@@ -98,6 +99,13 @@ class Overloaded(TallybookError):
     def __init__(self, message: str, retry_after_seconds: int = 1) -> None:
         self.retry_after_seconds = retry_after_seconds
         super().__init__(message)
+
+
+class RateLimited(Overloaded):
+    code = "rate_limited"
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__("this key has called too often", retry_after_seconds)
 
 
 class StorageFull(Overloaded):

@@ -11,6 +11,7 @@ from tallybook.auth.key import Caller, Role, Scope
 from tallybook.auth.service import AuthService
 from tallybook.core.errors import Forbidden, Unauthenticated, invalid
 from tallybook.core.unit_of_work import Repeat
+from tallybook.http.rates import KeyRates
 
 Headers = Iterable[tuple[bytes, bytes]]
 """As ASGI has them: names in lower case."""
@@ -119,17 +120,19 @@ _IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
 class Gate:
     """Turns the headers of a request into its caller, if `ACCESS` lets it pass."""
 
-    def __init__(self, auth: AuthService) -> None:
+    def __init__(self, auth: AuthService, rates: KeyRates) -> None:
         self._auth = auth
+        self._rates = rates
 
     def admit(self, headers: Headers, method: str, template: str) -> Caller:
         """The caller of the route `template`.
 
-        Raises `Unauthenticated`, `Forbidden`, and `NotFound` or `MalformedInput` for what `X-Org-Id` and
+        Raises `Unauthenticated`, `RateLimited`, `Forbidden`, and `NotFound` or `MalformedInput` for what `X-Org-Id` and
         `X-On-Behalf-Of` say.
         """
         sent = dict(headers)
         caller = self._auth.admit(_token(sent), _text(sent, b"x-org-id"), _text(sent, b"x-on-behalf-of"))
+        self._rates.count(caller.key.id)
         _check(ACCESS[method, template], caller)
         return caller
 

@@ -25,6 +25,8 @@ from tallybook.core.errors import (
 )
 from tallybook.http.dialect import Dialect, InternalError, MethodNotAllowed, Rendered
 
+RETRY_AFTER_SECONDS_MAX = 5
+
 SANDBOX_PREFIX = "/api/v1/sandbox/"
 PREFIXES = ("/api/v1/llm/", SANDBOX_PREFIX, "/api/v1/budgeting/")
 
@@ -94,8 +96,9 @@ _FAULT_TYPES = {
 
 def _headers(error: TallybookError) -> dict[str, str]:
     if isinstance(error, Overloaded):
-        # The published client takes 0 for no answer at all.
-        return {"Retry-After": str(max(1, error.retry_after_seconds))}
+        # The published client takes 0 for no answer at all, and sleeps through any other number, hours too: told a few
+        # seconds it tries again for a quarter of a minute and then lets its caller know.
+        return {"Retry-After": str(min(max(1, error.retry_after_seconds), RETRY_AFTER_SECONDS_MAX))}
     if isinstance(error, Unauthenticated):
         return {"WWW-Authenticate": "Bearer"}
     return {"Allow": ", ".join(error.allowed)} if isinstance(error, MethodNotAllowed) else {}

@@ -14,6 +14,7 @@ from tallybook.core.errors import (
     MalformedInput,
     NotFound,
     Overloaded,
+    RateLimited,
     Refusal,
     TallybookError,
     TooLarge,
@@ -35,6 +36,7 @@ STATUS: dict[type[TallybookError], int] = {
     TooLarge: 413,
     InvalidInput: 422,
     InternalError: 500,
+    RateLimited: 429,
     Overloaded: 503,
     Unavailable: 503,
 }
