@@ -23,7 +23,7 @@ from tests.admin_rooms import ADMIN_KEY, AppClient
 
 METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 # Pages about the interface are no part of it.
-UNDOCUMENTED = {("GET", "/openapi.json"), ("GET", "/docs"), ("GET", "/docs/oauth2-redirect")}
+UNDOCUMENTED = {("GET", "/openapi.json"), ("GET", "/docs"), ("GET", "/docs/{name}")}
 TYPES = {"null", "boolean", "object", "array", "number", "string", "integer"}
 COMPONENT = re.compile(r"[A-Za-z0-9._-]+")
 
@@ -225,3 +225,13 @@ def test_the_docs_are_a_page(call: AppClient) -> None:
     assert page.status_code == 200
     assert page.headers["content-type"].startswith("text/html")
     assert "/openapi.json" in page.text
+
+
+def test_the_page_of_the_docs_asks_only_this_server(call: AppClient) -> None:
+    page = call("GET", "/docs", key=None).text
+    assert "//" not in page.replace("window.location.protocol + '//'", "")
+    files = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert {file.rpartition(".")[2] for file in files} == {"js", "css", "png"}
+    for file in files:
+        assert call("GET", file, key=None).status_code == 200
+    assert call("GET", "/docs/other.js", key=None).status_code == 404

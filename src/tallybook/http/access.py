@@ -37,7 +37,7 @@ ACCESS: Mapping[tuple[str, str], Access] = {
     ("GET", "/metrics"): PUBLIC,
     ("GET", "/openapi.json"): PUBLIC,
     ("GET", "/docs"): PUBLIC,
-    ("GET", "/docs/oauth2-redirect"): PUBLIC,
+    ("GET", "/docs/{name}"): PUBLIC,
     ("POST", "/v1/events"): Access(Scope.INGEST),
     ("GET", "/v1/events"): Access(Scope.READ),
     ("GET", "/v1/events/{uid}"): Access(Scope.READ),

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 
 from tallybook import __version__
 from tallybook.core.errors import Fault, InvalidInput, MalformedInput, TallybookError
+from tallybook.http import docs_page
 from tallybook.http.access import Gate
 from tallybook.http.dialect import Dialect, InternalError, MethodNotAllowed, UnknownRoute
 from tallybook.http.document import complete_document
@@ -47,6 +48,7 @@ def create_app(
         version=__version__,
         description=DESCRIPTION,
         lifespan=lifespan,
+        docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
         generate_unique_id_function=_operation_id,
@@ -54,6 +56,7 @@ def create_app(
     inner.state.gate = gate
     for routes in routers:
         inner.include_router(routes)
+    inner.include_router(docs_page.router(inner.title, str(inner.openapi_url)))
     _word_errors(inner, table, raw)
     complete_document(inner, raw_documents, table, dialects)
     return Gateway(
