@@ -12,6 +12,7 @@ import structlog
 from fastapi import FastAPI
 
 from tallybook.analytics.service import UsageService
+from tallybook.audit.admin_log import AdminLog
 from tallybook.auth.service import AuthService
 from tallybook.catalogues.installed import read_answer, read_lists
 from tallybook.core.clock import Clock, SystemClock
@@ -45,6 +46,7 @@ from tallybook.settlement.refunds import Refunds
 from tallybook.settlement.service import SettlementService
 from tallybook.settlement.verify import UsageAudit
 from tallybook.settlement.verify_refunds import RefundAudit
+from tallybook.storage.duckdb.admin_log import DuckCorrectionLog
 from tallybook.storage.duckdb.corrections import DuckCorrections
 from tallybook.storage.duckdb.engine import DuckEngine
 from tallybook.storage.duckdb.events import DuckEventStore
@@ -52,7 +54,7 @@ from tallybook.storage.duckdb.reading import DuckUsageStore
 from tallybook.storage.duckdb.settlement import DuckBilledEvents
 from tallybook.storage.private_file import write_private
 from tallybook.storage.sqlite.engine import SqliteEngine
-from tallybook.storage.sqlite.journal import SqliteJournal
+from tallybook.storage.sqlite.journal import SqliteJournal, SqliteJournalLog
 from tallybook.storage.sqlite.keys import SqliteKeyStore
 from tallybook.storage.sqlite.ledger import SqliteLedgerStore
 from tallybook.storage.sqlite.orgs import SqliteOrgStore
@@ -147,6 +149,7 @@ def build(
         drain.before_read,
     )
     refund_audit = RefundAudit(refunds, book, drain.before_read)
+    admin_log = AdminLog([SqliteJournalLog(sqlite), DuckCorrectionLog(book)], drain.before_read)
     metrics = _metrics(metering, duck, settlement)
     gate = Gate(auth, _rates(settings, clock))
     credit_operations = credits.operations(
@@ -183,7 +186,7 @@ def build(
     app = create_app(
         [
             ops.router(metrics, lambda: _not_ready(metering, plans, drain, settlement)),
-            *native.routers(auth, orgs, pricing, usage, ledger, audit, refund_audit, corrections, cursors),
+            *native.routers(auth, orgs, pricing, usage, ledger, audit, refund_audit, corrections, admin_log, cursors),
             mka1.router(usage, unpaged_buckets_max=settings.unpaged_buckets_max),
             *openai.routers(usage),
             credits.router(credit_operations),

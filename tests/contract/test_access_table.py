@@ -63,6 +63,7 @@ CORRECTORS = {
 ORG_ADMINS = {
     "PUT /v1/prices",
     "POST /v1/keys",
+    "GET /v1/audit",
     "GET /v1/keys",
     "DELETE /v1/keys/{key_id}",
     "GET /v1/orgs/{org}/settings",

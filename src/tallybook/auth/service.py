@@ -198,19 +198,20 @@ class AuthService:
     def _revoke(self, transaction: Transaction, key: Key, *, actor: str) -> Key:
         if key.revoked_at_us is not None:
             return key
-        return self._change(transaction, replace(key, revoked_at_us=self._clock.now_us()), actor, "key.revoked")
+        return self._change(transaction, key, self._clock.now_us(), actor, "key.revoked")
 
     def _reinstate(self, transaction: Transaction, key: Key) -> Key:
         if key.revoked_at_us is None:
             return key
-        return self._change(transaction, replace(key, revoked_at_us=None), SERVER, "key.reinstated")
+        return self._change(transaction, key, None, SERVER, "key.reinstated")
 
-    def _change(self, transaction: Transaction, key: Key, actor: str, action: str) -> Key:
-        self._store.set_revoked_at(transaction, key.org_id, key.id, key.revoked_at_us)
-        after = {"revoked_at_us": key.revoked_at_us}
-        entry = JournalEntry(key.org_id, actor, action, key.id, before=None, after=after)
-        self._journal.append(transaction, entry, self._clock.now_us())
-        return key
+    def _change(self, transaction: Transaction, key: Key, revoked_at_us: int | None, actor: str, action: str) -> Key:
+        self._store.set_revoked_at(transaction, key.org_id, key.id, revoked_at_us)
+        before, after = {"revoked_at_us": key.revoked_at_us}, {"revoked_at_us": revoked_at_us}
+        self._journal.append(
+            transaction, JournalEntry(key.org_id, actor, action, key.id, before, after), self._clock.now_us()
+        )
+        return replace(key, revoked_at_us=revoked_at_us)
 
 
 def _scopes_of(wanted: NewKey) -> frozenset[Scope]:

@@ -22,6 +22,7 @@ COMMANDS = {
     "transactions": ("tallybook.cli.transactions:transactions", "Read the ledger."),
     "plans": ("tallybook.cli.plans:plans", "Create, list and archive plans, and put accounts on them."),
     "models": ("tallybook.cli.models:models", "List models and their prices, and estimate costs."),
+    "audit": ("tallybook.cli.audit:audit", "Show who changed keys, prices, settings and events."),
     "verify": ("tallybook.cli.verify:verify", "Rebuild balances and reservations from their facts."),
     "settings": ("tallybook.cli.settings:settings", "Show and change the settings of an org."),
 }

@@ -75,6 +75,7 @@ class Client:
         self.orgs = Orgs(self._transport)
         self.settings = Settings(self._transport)
         self.prices = Prices(self._transport)
+        self.audit = Audit(self._transport)
         self.accounts = Accounts(self._transport)
         self.credits = CreditMoves(self._transport)
         self.transactions = Transactions(self._transport)
@@ -174,6 +175,22 @@ class Settings(Resource):
 
     def _path(self, org_id: str) -> str:
         return f"/v1/orgs/{segment(org_id)}/settings"
+
+
+class Audit(Resource):
+    """The admin log."""
+
+    def all(
+        self,
+        *,
+        start: str | None = None,
+        end: str | None = None,
+        actor: str | None = None,
+        action: str | None = None,
+        subject: str | None = None,
+    ) -> Iterator[Record]:
+        """Every change of that description, newest first; instants are RFC 3339."""
+        return self._pages("/v1/audit", without_none(start=start, end=end, actor=actor, action=action, subject=subject))
 
 
 class Prices(Resource):

@@ -5,7 +5,7 @@ import sys
 
 LOADED = """
 import sys
-from tallybook.cli import accounts, credits, import_, keys, main, orgs, plans, prices, reservations, settings
+from tallybook.cli import accounts, audit, credits, import_, keys, main, orgs, plans, prices, reservations, settings
 from tallybook.cli import transactions, verify
 print(*sys.modules)
 """

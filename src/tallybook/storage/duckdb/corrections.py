@@ -74,6 +74,12 @@ class DuckCorrections:
                 reader, usage_sql.events(span, [UUID(each.uid) for each in corrections], corrected=False)
             )
 
+    def recorded(self, org_id: str, wanted: Sql) -> Sequence[CorrectionRecord]:
+        """Those of the org that `wanted` goes on to describe: further conditions, order, limit."""
+        asked = Sql(_RECORDED, (org_id,)) + wanted
+        with self._engine.reading() as reader:
+            return [_recorded(row) for row in reader.execute(asked.text, asked.parameters).fetchall()]
+
     def corrections_of_events(self, org_id: str, claims: Sequence[Claim]) -> Sequence[CorrectionRecord]:
         instants = [claim.occurred_at_us for claim in claims]
         wanted = Sql(
