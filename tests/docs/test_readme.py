@@ -62,7 +62,7 @@ def test_the_first_two_commands_are_run_and_test() -> None:
     assert [line.split("  ")[0] for line in first.text.splitlines()] == ["make run", "make test"]
 
 
-@pytest.mark.parametrize(("tour", "steps"), [(TOUR, 8), (CREDITS, 7), (PRICES, 6)], ids=["readme", "credits", "prices"])
+@pytest.mark.parametrize(("tour", "steps"), [(TOUR, 9), (CREDITS, 7), (PRICES, 6)], ids=["readme", "credits", "prices"])
 def test_a_tour_prints_what_it_shows(fresh: FreshServer, checkout: Path, tour: list[pages.Block], steps: int) -> None:
     shown = [block.text for before, block in pairwise(tour) if before.language == "sh" and block.language == "text"]
     commands = [block.text for block in tour if block.language == "sh"]

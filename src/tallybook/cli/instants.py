@@ -8,6 +8,9 @@ import click
 
 _DATE_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
 _UNIX_SECONDS = re.compile(r"(-?\d{1,15})(?:\.(\d+))?", re.ASCII)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_SPAN = re.compile(r"([1-9]\d{0,6})([mhdw])", re.ASCII)
+_LENGTHS = {"m": timedelta(minutes=1), "h": timedelta(hours=1)}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -54,6 +57,32 @@ def _micros(fraction: str | None) -> str:
     return (fraction or "")[:6].ljust(6, "0")
 
 
+def day_or_instant(text: str, zone: tzinfo) -> str:
+    """As `utc_text`; a date is its midnight in the zone. Raises `BadInstant`."""
+    return utc_text(f"{text}T00:00:00" if _DATE.fullmatch(text) else text, zone)
+
+
+def start_of_last(span: str, zone: tzinfo, now: datetime) -> str:
+    """The start of a span such as `30d` that ends with the present minute, hour or day of the zone (`w`: seven days).
+
+    RFC 3339 in UTC. Raises `BadInstant`.
+    """
+    match = _SPAN.fullmatch(span)
+    if match is None:
+        raise BadInstant("must be a number of minutes, hours, days or weeks, such as 90m, 12h, 30d or 2w")
+    count, unit = int(match[1]), match[2]
+    local = now.astimezone(zone)
+    try:
+        if unit in "dw":  # by the calendar: a day may have 23 or 25 hours
+            first = local.date() - timedelta(days=count * (7 if unit == "w" else 1) - 1)
+            return day_or_instant(first.isoformat(), zone)
+        minute = local.replace(second=0, microsecond=0)
+        current = (minute if unit == "m" else minute.replace(minute=0)).astimezone(UTC)
+        return utc_text((current - (count - 1) * _LENGTHS[unit]).isoformat(), UTC)
+    except OverflowError:
+        raise BadInstant("begins before the first of all years") from None
+
+
 def find_zone(name: str) -> tzinfo:
     """The IANA zone of that name; UTC needs no zone data. Raises `ValueError`."""
     if name.upper() == "UTC":
@@ -73,6 +102,6 @@ def instant_option(ctx: click.Context, param: click.Parameter, value: str | None
     if value is None:
         return None
     try:
-        return utc_text(f"{value}T00:00:00Z" if len(value) == 10 else value, UTC)
+        return day_or_instant(value, UTC)
     except BadInstant as error:
         raise click.BadParameter(f"{value!r} {error}") from None

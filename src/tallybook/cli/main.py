@@ -10,6 +10,7 @@ from tallybook.cli.options import Options, shared_options
 COMMANDS = {
     "serve": ("tallybook.cli.serve:serve", "Start the server."),
     "import": ("tallybook.cli.import_:import_", "Import usage events from a CSV or NDJSON file."),
+    "usage": ("tallybook.cli.usage:usage", "Show usage and cost in time buckets."),
     "keys": ("tallybook.cli.keys:keys", "Create, list and revoke keys."),
     "orgs": ("tallybook.cli.orgs:orgs", "Create and list orgs."),
     "prices": ("tallybook.cli.prices:prices", "List, set and explain prices; sync the catalogue."),

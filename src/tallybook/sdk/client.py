@@ -20,6 +20,7 @@ from tallybook.sdk.models import Models
 from tallybook.sdk.plans import Plans
 from tallybook.sdk.resource import Record, Resource, new_idempotency_key, segment, without_none
 from tallybook.sdk.transport import Transport
+from tallybook.sdk.usage import Usage
 from tallybook.sdk.usage_records import UsageRecords
 
 _PRICES_PAGE = 1_000
@@ -82,6 +83,7 @@ class Client:
         self.reservations = Reservations(self._transport)
         self.plans = Plans(self._transport)
         self.models = Models(self._transport)
+        self.usage = Usage(self._transport)
         self.usage_records = UsageRecords(self._transport)
 
     def ingest(self, events: Sequence[Mapping[str, Any]], *, idempotency_key: str | None = None) -> IngestResult:

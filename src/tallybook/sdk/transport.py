@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -16,7 +16,7 @@ BACKOFF_SECONDS_MAX = 8.0
 RETRY_AFTER_SECONDS_MAX = 60.0
 _BUSY = (429, 503)
 
-Query = Mapping[str, str | int]
+Query = Mapping[str, str | int | Sequence[str]]
 
 
 class Transport:
@@ -59,14 +59,24 @@ class Transport:
         headers = {} if json is None else {"Content-Type": "application/json"}
         if idempotency_key is not None:
             headers["Idempotency-Key"] = idempotency_key
-        try:
-            request = self._http.build_request(method, self._url + path, content=json, params=query, headers=headers)
-        except httpx.InvalidURL as error:
-            raise Unreachable(self._url, str(error)) from None
+        request = self._request(method, path, content=json, params=query, headers=headers)
         return _answer(self._sent(request, self._retries if retries is None else retries))
+
+    def fetch(self, path: str, query: Query) -> httpx.Response:
+        """The 2xx answer to a GET as it came. Raises `Unreachable` or an `APIError`."""
+        response = self._sent(self._request("GET", path, params=query), self._retries)
+        if not response.is_success:
+            raise _problem(response)
+        return response
 
     def close(self) -> None:
         self._http.close()
+
+    def _request(self, method: str, path: str, **parts: Any) -> httpx.Request:
+        try:
+            return self._http.build_request(method, self._url + path, **parts)
+        except httpx.InvalidURL as error:
+            raise Unreachable(self._url, str(error)) from None
 
     def _sent(self, request: httpx.Request, retries: int) -> httpx.Response:
         attempt = 0

@@ -1,11 +1,11 @@
 """Times as files write them."""
 
-from datetime import UTC
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from tallybook.cli.instants import BadInstant, find_zone, utc_text
+from tallybook.cli.instants import BadInstant, day_or_instant, find_zone, start_of_last, utc_text
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -65,3 +65,32 @@ def test_what_is_no_instant(text: str, message: str) -> None:
 def test_unknown_zones(name: str) -> None:
     with pytest.raises(ValueError, match="no time zone"):
         find_zone(name)
+
+
+@pytest.mark.parametrize(
+    ("span", "zone", "start"),
+    [
+        ("1d", "UTC", "2026-03-30T00:00:00Z"),
+        ("30d", "UTC", "2026-03-01T00:00:00Z"),
+        ("2d", "Europe/Berlin", "2026-03-28T23:00:00Z"),  # a day of 23 hours
+        ("2w", "Europe/Berlin", "2026-03-16T23:00:00Z"),
+        ("1h", "UTC", "2026-03-30T05:00:00Z"),
+        ("1h", "Asia/Kolkata", "2026-03-30T05:30:00Z"),
+        ("24h", "UTC", "2026-03-29T06:00:00Z"),
+        ("90m", "UTC", "2026-03-30T04:16:00Z"),
+    ],
+)
+def test_a_span_ends_with_the_present(span: str, zone: str, start: str) -> None:
+    now = datetime(2026, 3, 30, 5, 45, 30, tzinfo=UTC)
+    assert start_of_last(span, find_zone(zone), now) == start
+
+
+@pytest.mark.parametrize("span", ["", "d", "0d", "-1d", "1.5h", "1mo", "30 d", "9999999d", "9999999w"])
+def test_a_span_that_says_nothing_is_refused(span: str) -> None:
+    with pytest.raises(BadInstant):
+        start_of_last(span, UTC, datetime(2026, 3, 30, tzinfo=UTC))
+
+
+def test_a_date_is_midnight_in_the_zone() -> None:
+    assert day_or_instant("2026-07-01", find_zone("Europe/Berlin")) == "2026-06-30T22:00:00Z"
+    assert day_or_instant("2026-07-01T00:00:00Z", find_zone("Europe/Berlin")) == "2026-07-01T00:00:00Z"

@@ -6,7 +6,7 @@ import sys
 LOADED = """
 import sys
 from tallybook.cli import accounts, audit, credits, import_, keys, main, orgs, plans, prices, reservations, settings
-from tallybook.cli import transactions, verify
+from tallybook.cli import transactions, usage, verify
 print(*sys.modules)
 """
 SERVER_ONLY = {
