@@ -45,6 +45,12 @@ class Settings(BaseSettings):
     list_rows_max: int = Field(
         100_000, ge=1, description="Rows of a list asked for without a page, beyond which it is refused."
     )
+    correction_events_max: int = Field(
+        100_000, ge=1, description="Events that may be repriced, or whose correction may be undone, in one go."
+    )
+    correction_rows_max: int = Field(
+        10_000, ge=1, description="Differences by org, model and day that a reprice or undo may list."
+    )
     idempotency_retention_days: int = Field(
         30, ge=1, description="Days for which outcomes of repeatable writes are kept."
     )

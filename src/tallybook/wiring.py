@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from tallybook.analytics.service import UsageService
 from tallybook.audit.admin_log import AdminLog
+from tallybook.audit.service import AuditService
 from tallybook.auth.service import AuthService
 from tallybook.catalogues.installed import read_answer, read_lists
 from tallybook.core.clock import Clock, SystemClock
@@ -20,8 +21,11 @@ from tallybook.core.errors import Overloaded
 from tallybook.core.failpoints import Reach, go_on
 from tallybook.core.paging import Cursors
 from tallybook.core.time_window import MINUTE_US
+from tallybook.corrections.bulk import Bulk
 from tallybook.corrections.direct import DirectCommitter, deliver
+from tallybook.corrections.repricing import Repricing
 from tallybook.corrections.service import CorrectionService
+from tallybook.corrections.undoing import Undoing
 from tallybook.http import credits, mka1, native, openai, ops, usage_log
 from tallybook.http.access import Gate
 from tallybook.http.app import create_app
@@ -138,16 +142,20 @@ def build(
         drain.before_read,
         rows_max=settings.query_rows_max,
     )
-    refunds = SqliteRefundStore(sqlite)
+    refunds, direct = SqliteRefundStore(sqlite), DirectCommitter(metering.writer.submit)
     corrections = CorrectionService(
         usage,
         book,
-        DirectCommitter(metering.writer.submit),
+        direct,
         Refunds(usage_links, refunds, ledger, usage, sqlite, clock, drain.nudge),
         pricing,
         charged,
         drain.before_read,
     )
+    bulk = Bulk(corrections, direct, rows_max=settings.correction_rows_max)
+    repricing = Repricing(usage, corrections, bulk, events_max=settings.correction_events_max)
+    undoing = Undoing(book, bulk, drain.before_read, events_max=settings.correction_events_max)
+    explaining = AuditService(usage, corrections, pricing, book, ledger.transactions_of, charged, clock)
     refund_audit = RefundAudit(refunds, book, drain.before_read)
     admin_log = AdminLog([SqliteJournalLog(sqlite), DuckCorrectionLog(book)], drain.before_read)
     metrics = _metrics(metering, duck, settlement)
@@ -186,7 +194,21 @@ def build(
     app = create_app(
         [
             ops.router(metrics, lambda: _not_ready(metering, plans, drain, settlement)),
-            *native.routers(auth, orgs, pricing, usage, ledger, audit, refund_audit, corrections, admin_log, cursors),
+            *native.routers(
+                auth,
+                orgs,
+                pricing,
+                usage,
+                ledger,
+                audit,
+                refund_audit,
+                corrections,
+                repricing,
+                undoing,
+                explaining,
+                admin_log,
+                cursors,
+            ),
             mka1.router(usage, unpaged_buckets_max=settings.unpaged_buckets_max),
             *openai.routers(usage),
             credits.router(credit_operations),

@@ -35,6 +35,7 @@ READERS = {
     "GET /usage/{usage_id}",
     "GET /v1/events",
     "GET /v1/events/{uid}",
+    "GET /v1/events/{uid}/explain",
     "GET /v1/usage/query",
     "GET /v1/prices",
     "GET /v1/prices/resolve",
@@ -57,6 +58,8 @@ CORRECTORS = {
     "POST /v1/events/{uid}/amend",
     "POST /v1/events/{uid}/void",
     "POST /v1/events/{uid}/restore",
+    "POST /v1/events/reprice",
+    "POST /v1/corrections/{correction_id}/undo",
     "PUT /usage/{usage_id}",
     "DELETE /usage/{usage_id}",
 }

@@ -20,7 +20,7 @@ from tallybook.http.credits.errors import ANSWERS as CREDIT_ANSWERS
 from tallybook.http.metrics import Metrics
 from tallybook.http.mka1.errors import ANSWERS
 from tallybook.http.mka1.operations import OPERATIONS
-from tallybook.http.native import amendment_wire
+from tallybook.http.native import amendment_wire, repricing
 from tallybook.http.native.errors import STATUS
 from tallybook.http.native.event_wire import FIXED, WireEvent
 from tallybook.http.native.events_read import EventsParams
@@ -268,6 +268,14 @@ def test_every_field_of_a_correction_is_described() -> None:
     named = {name for form in CORRECTION_FORMS for name in form.model_fields}
     page = pages.section(pages.read(CORRECTIONS), "## Amend, void, restore")
     assert named | FIXED - {"messages"} <= pages.codes(page)
+
+
+def test_bulk_corrections_and_explanations_are_described() -> None:
+    page = pages.read(CORRECTIONS)
+    many = pages.codes(pages.section(page, "## Many at once: `POST /v1/events/reprice`"))
+    assert {*repricing.RepriceWanted.model_fields, *repricing.UndoWanted.model_fields} <= many
+    assert {*repricing.BulkCorrection.model_fields, *repricing.DifferenceShown.model_fields} - OWN <= many
+    assert set(repricing.RepriceFilter.model_fields) - set(Filters.model_fields) <= many
 
 
 def test_every_metric_is_named() -> None:

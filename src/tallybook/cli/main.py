@@ -24,6 +24,10 @@ COMMANDS = {
     "plans": ("tallybook.cli.plans:plans", "Create, list and archive plans, and put accounts on them."),
     "models": ("tallybook.cli.models:models", "List models and their prices, and estimate costs."),
     "audit": ("tallybook.cli.audit:audit", "Show who changed keys, prices, settings and events."),
+    "explain": ("tallybook.cli.explain:explain", "Show why an event costs what it costs."),
+    "unpriced": ("tallybook.cli.reprice:unpriced", "List events whose cost is not known, and why."),
+    "reprice": ("tallybook.cli.reprice:reprice", "Rate stored events with the prices that are known now."),
+    "undo": ("tallybook.cli.reprice:undo", "Take a correction back, of however many events."),
     "verify": ("tallybook.cli.verify:verify", "Rebuild balances and reservations from their facts."),
     "settings": ("tallybook.cli.settings:settings", "Show and change the settings of an org."),
 }

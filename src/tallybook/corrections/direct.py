@@ -26,11 +26,18 @@ class DirectCommitter:
         self._submit = submit
 
     async def once(self, repeat: Repeat | None, decided: Decision | TallybookError) -> Corrected:
-        outcome = await self._submit(_entry(repeat, decided))
+        return msgspec.convert(await self._outcome(_entry(repeat, decided)), Corrected)
+
+    async def outcome(self, repeat: Repeat, record: Record | TallybookError) -> Record:
+        """The outcome that is kept for repeats: the record, unless there is one already. An error is not kept."""
+        return await self._outcome(Entry(None, repeat, record))
+
+    async def _outcome(self, entry: Entry) -> Record:
+        outcome = await self._submit(entry)
         refusal = refusal_in(outcome)
         if refusal is not None:
             raise refusal
-        return msgspec.convert(outcome, Corrected)
+        return outcome
 
 
 def _entry(repeat: Repeat | None, decided: Decision | TallybookError) -> Entry:

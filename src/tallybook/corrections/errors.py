@@ -5,8 +5,9 @@ AlreadyVoided         the event is voided: it can be restored and nothing else
 NotVoided             only a voided event can be restored
 NothingToRefund       nothing that was charged is left to be given back
 NoSuchCorrection      no correction of this id in the org
-TooManyToReprice      more events than may be repriced in one go
-NotUndone             a correction that gave credits back, or that is undone already
+TooManyToCorrect      more events than may be corrected in one go
+TooManyDifferences    more days and models than an answer may list
+NotUndone             a correction that gave credits back
 """
 
 from tallybook.analytics.answer import EventRecord
@@ -57,12 +58,22 @@ class NoSuchCorrection(NotFound):
         super().__init__(f"no correction {correction_id!r}")
 
 
-class TooManyToReprice(TooLarge):
-    code = "too_many_to_reprice"
+class TooManyToCorrect(TooLarge):
+    code = "too_many_to_correct"
 
     def __init__(self, events_max: int) -> None:
         super().__init__(f"more than {events_max} events match; narrow the filter, for example to a shorter range")
 
 
+class TooManyDifferences(TooLarge):
+    code = "too_many_differences"
+
+    def __init__(self, rows_max: int) -> None:
+        super().__init__(f"more than {rows_max} days and models differ; narrow the filter")
+
+
 class NotUndone(Conflict):
     code = "not_undone"
+
+    def __init__(self) -> None:
+        super().__init__("the correction gave credits back, which no undo takes again; amend its events instead")

@@ -53,6 +53,28 @@ def repriced(event: EventRecord, address: Address, correction_id: str, rate: Rat
     return _decided(event, address, correction_id, Action.REPRICE, row_of(event, told, rating, address.actor))
 
 
+def reverted(
+    event: EventRecord, before: EventRecord | None, address: Address, correction_id: str, *, voided: bool
+) -> Decision:
+    """The event with the content it had `before` a correction (None: that brought it back). `voided`: as it is now."""
+    row = None if before is None else row_of(event, event_of(before), rating_of(before), address.actor)
+    paid_by = _paid_by(event)
+    change = Change(
+        org_id=event.org_id,
+        uid=uid_of(event),
+        occurred_at_us=event.occurred_at_us,
+        superseded=None if voided else event.revision,
+        replacement=None if row is None else event.revision + 1,
+        row=row,
+        id=correction_id,
+        action=Action.UNDO,
+        actor=address.actor,
+        reason=address.reason,
+        refunded=before is not None and before.refunded,
+    )
+    return Decision(change, None, paid_by)
+
+
 def restored(event: EventRecord, actor: str) -> Submission:
     """The event as it was when it was voided."""
     return row_of(event, event_of(event), rating_of(event), actor)
@@ -97,8 +119,7 @@ def _decided(
         reason=address.reason,
         refunded=row is not None and after_pico == 0 and (refund is not Refund.NONE or event.refunded),
     )
-    transaction_id = event.fields.get("transaction_id")
-    paid_by = None if transaction_id is None else str(transaction_id)
+    paid_by = _paid_by(event)
     return Decision(change, _give_back(event, refund, paid_by, after_pico), paid_by)
 
 
@@ -110,6 +131,11 @@ def _give_back(event: EventRecord, refund: Refund, paid_by: str | None, after_pi
     if after_pico is None:
         raise invalid("refund", msg="the corrected event has no known cost")
     return GiveBack(refund is Refund.REQUIRED, paid_by, event, after_pico)
+
+
+def _paid_by(event: EventRecord) -> str | None:
+    transaction_id = event.fields.get("transaction_id")
+    return None if transaction_id is None else str(transaction_id)
 
 
 def uid_of(event: EventRecord) -> bytes:

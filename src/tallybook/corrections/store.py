@@ -31,11 +31,11 @@ class CorrectionStore(Protocol):
         """Every revision of an event, and every correction, in order."""
         ...
 
-    def corrections_of(self, org_id: str, correction_id: str, limit: int) -> Sequence[CorrectionRecord]:
-        """At most `limit` changes of one correction, in a fixed order."""
+    def corrections_of(self, org_id: str | None, correction_id: str, limit: int) -> Sequence[CorrectionRecord]:
+        """At most `limit` changes of one correction, in a fixed order. `org_id` None: in whatever orgs."""
         ...
 
-    def revisions(self, org_id: str, corrections: Sequence[CorrectionRecord]) -> Sequence[EventRecord]:
+    def revisions(self, corrections: Sequence[CorrectionRecord]) -> Sequence[EventRecord]:
         """Every revision of the events of these corrections."""
         ...
 

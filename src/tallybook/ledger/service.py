@@ -1,6 +1,6 @@
 """The one way into the ledger: look up, ask the machine, append, commit, answer."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from tallybook.core.clock import Clock
 from tallybook.core.errors import invalid
@@ -242,6 +242,11 @@ class LedgerService:
             self._store.append_confirmation(tx, org_id, account, hold, debit)
             hold, settled = machine.confirmed(hold, debit), machine.balances_after(debit)
         return Confirmation(hold, machine.released_by(hold), settled or account.balances)
+
+    def transactions_of(self, org_id: str, transaction_ids: Sequence[str]) -> list[Transaction]:
+        """These transactions, in this order; what the org has not is left out."""
+        found = (self._store.find_transaction(org_id, each) for each in transaction_ids)
+        return [each for each in found if each is not None]
 
     def accounts_of(self, org_id: str, transaction_ids: Collection[str], tx: Tx | None = None) -> Mapping[str, str]:
         """The ids of the accounts of these transactions, by the transactions' ids; what the org has not is left out."""

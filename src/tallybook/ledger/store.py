@@ -49,6 +49,8 @@ class LedgerStore(Protocol):
         self, org_id: str, reservation_id: str, now_us: int, transaction: Tx | None = None
     ) -> Found | None: ...
 
+    def find_transaction(self, org_id: str, transaction_id: str) -> Transaction | None: ...
+
     def find_accounts_of(
         self, org_id: str, transaction_ids: Collection[str], transaction: Tx | None = None
     ) -> Mapping[str, str]:

@@ -140,6 +140,10 @@ class PricingService:
         )
         return Estimate(model, rates_for(model.price.rates, context_tokens(usage)), rating)
 
+    def find_price(self, org_id: str, price_id: str) -> Price | None:
+        """A price of the org or of every org, whether or not it is in force."""
+        return self._store.find(org_id, price_id)
+
     def list_prices(
         self,
         org_id: str,

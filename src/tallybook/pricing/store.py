@@ -23,6 +23,10 @@ class PriceStore(Protocol):
         """A price of the org, superseded or not. Raises `NotFound`."""
         ...
 
+    def find(self, org_id: str, price_id: str) -> Price | None:
+        """A price of the org or of every org, superseded or not."""
+        ...
+
     def is_superseded(self, org_id: str, price_id: str, transaction: Transaction) -> bool: ...
 
     def list_beginning(self, org_id: str, effective_from_us: int, transaction: Transaction) -> list[Price]:

@@ -15,6 +15,7 @@ from typing import Any, Literal, Self
 import httpx
 
 from tallybook.sdk import exact_json
+from tallybook.sdk.corrections import Events
 from tallybook.sdk.ledger import Accounts, CreditMoves, Reservations, Transactions
 from tallybook.sdk.models import Models
 from tallybook.sdk.plans import Plans
@@ -85,6 +86,7 @@ class Client:
         self.models = Models(self._transport)
         self.usage = Usage(self._transport)
         self.usage_records = UsageRecords(self._transport)
+        self.events = Events(self._transport)
 
     def ingest(self, events: Sequence[Mapping[str, Any]], *, idempotency_key: str | None = None) -> IngestResult:
         """Stores events once each; a conflict is reported in its result and does not stop the others.

@@ -5,8 +5,8 @@ import sys
 
 LOADED = """
 import sys
-from tallybook.cli import accounts, audit, credits, import_, keys, main, orgs, plans, prices, reservations, settings
-from tallybook.cli import transactions, usage, verify
+from tallybook.cli import accounts, audit, credits, explain, import_, keys, main, orgs, plans, prices, reprice
+from tallybook.cli import reservations, settings, transactions, usage, verify
 print(*sys.modules)
 """
 SERVER_ONLY = {

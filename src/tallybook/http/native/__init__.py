@@ -4,10 +4,24 @@ from fastapi import APIRouter
 
 from tallybook.analytics.service import UsageService
 from tallybook.audit.admin_log import AdminLog
+from tallybook.audit.service import AuditService
 from tallybook.auth.service import AuthService
 from tallybook.core.paging import Cursors
+from tallybook.corrections.repricing import Repricing
 from tallybook.corrections.service import CorrectionService
-from tallybook.http.native import admin_log, corrections, events_read, keys, orgs, prices, usage, verify
+from tallybook.corrections.undoing import Undoing
+from tallybook.http.native import (
+    admin_log,
+    corrections,
+    events_read,
+    explain,
+    keys,
+    orgs,
+    prices,
+    repricing,
+    usage,
+    verify,
+)
 from tallybook.http.native.documents import DOCUMENT
 from tallybook.http.native.errors import DIALECT
 from tallybook.ledger.service import LedgerService
@@ -28,14 +42,19 @@ def routers(
     audit: UsageAudit,
     refunds: RefundAudit,
     correcting: CorrectionService,
+    repricing_service: Repricing,
+    undoing: Undoing,
+    explaining: AuditService,
     log: AdminLog,
     cursors: Cursors,
 ) -> list[APIRouter]:
     return [
         usage.router(usage_service),
         corrections.router(correcting),
+        repricing.router(repricing_service, undoing),
         events_read.router(usage_service),
         admin_log.router(log, cursors),
+        explain.router(explaining),
         keys.router(auth, cursors),
         orgs.router(org_service, cursors),
         prices.router(pricing, cursors),

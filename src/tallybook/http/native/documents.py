@@ -88,6 +88,9 @@ def _event() -> Schema:
             "finish_reason": _TEXT,
             "description": _TEXT,
             "metadata": {"type": "object"},
+            "api_key_used": _TEXT,
+            "unpriced_reason": _TEXT,
+            "refunded": {"const": True},
             "latency_ms": _INTEGER,
             "ttft_ms": _INTEGER,
         },
@@ -119,7 +122,42 @@ def _corrected_event() -> Schema:
     return event
 
 
+def _explanation() -> Schema:
+    line = _object(
+        {
+            "unit": _TEXT,
+            "quantity": {"type": ["number", "null"]},
+            "usd": _TEXT_OR_NULL,
+            "per": {"type": ["integer", "null"]},
+            "amount_usd": MONEY,
+        }
+    )
+    lines: Schema = {"type": "array", "items": line}
+    rating: Schema = {"pricing": _TEXT, "cost_usd": _MONEY_OR_NULL, "lines": lines}
+    cost = {**rating, "because": _TEXT, "known_cost_usd": MONEY, "unpriced_units": {"type": "array", "items": _TEXT}}
+    again = _object({**rating, "at": _INSTANT, "price_id": _TEXT_OR_NULL})
+    objects: Schema = {"type": "array", "items": {"type": "object"}}
+    event: Schema = {"$ref": f"#/components/schemas/{EVENT}"}
+    return _object(
+        {
+            "object": {"const": "explanation"},
+            "uid": {"type": "string", "format": "uuid"},
+            "voided": {"type": "boolean"},
+            "received": {"type": "object"},
+            "received_exactly": {"type": "boolean"},
+            "event": event,
+            "cost": _object(cost),
+            "price": {"anyOf": [{"type": "object"}, {"type": "null"}]},
+            "recomputed": _object({"at_its_time": again, "today": again}),
+            "corrections": objects,
+            "revisions": {"type": "array", "items": event},
+        },
+        {"transactions": objects},
+    )
+
+
 USAGE_PAGE, EVENT_PAGE, EVENT, CORRECTED_EVENT = "UsagePage", "EventPage", "EventShown", "CorrectedEvent"
+EXPLANATION = "Explanation"
 
 DOCUMENT: Mapping[str, Any] = {
     "paths": {},
@@ -127,6 +165,7 @@ DOCUMENT: Mapping[str, Any] = {
         USAGE_PAGE: _usage_page(),
         EVENT: _event(),
         CORRECTED_EVENT: _corrected_event(),
+        EXPLANATION: _explanation(),
         EVENT_PAGE: _page_of({"$ref": f"#/components/schemas/{EVENT}"}),
     },
 }

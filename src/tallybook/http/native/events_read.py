@@ -99,8 +99,18 @@ def to_wire_event(event: EventRecord) -> dict[str, Any]:
         "unpriced_units": event.unpriced_units,
         "lines": {unit: usd_text(pico) for unit, pico in event.lines.items()},
     }
+    if event.cost_pico is None:
+        wire["unpriced_reason"] = unpriced_reason(event)
     if event.refunded:
         wire["refunded"] = True
     if metadata is not None:
         wire["metadata"] = msgspec.Raw(str(metadata).encode())
     return wire
+
+
+def unpriced_reason(event: EventRecord) -> str:
+    """Why an event that is unpriced is so, in a caller's words."""
+    if event.price_id is not None:
+        return f"the price of {event.matched} has no rate for {', '.join(event.unpriced_units)}"
+    model = event.fields.get("model")
+    return "the event names no model" if model is None else f"no price for {model!r} was known for its time"

@@ -238,7 +238,7 @@ def router(prices: PricingService, cursors: Cursors) -> APIRouter:
         """Appends a dated price of the org. Events already stored keep the cost they were stored with."""
         repeat = await repeat_of(request, caller)
         price = _to_new_price(wanted)
-        return _to_wire(await prices.put(caller.org_id, price, actor=caller.actor, repeat=repeat))
+        return to_wire_price(await prices.put(caller.org_id, price, actor=caller.actor, repeat=repeat))
 
     @routes.get("/v1/prices")
     def list_prices(asked: Annotated[PriceQuery, Query()], caller: CallerOf) -> PricePage:
@@ -255,7 +255,7 @@ def router(prices: PricingService, cursors: Cursors) -> APIRouter:
         )
         has_more, found = len(found) > asked.limit, found[: asked.limit]
         following = cursors.seal(question, (found[-1].recorded_at_us, found[-1].id)) if has_more else None
-        return PricePage(data=[_to_wire(price) for price in found], has_more=has_more, next_page=following)
+        return PricePage(data=[to_wire_price(price) for price in found], has_more=has_more, next_page=following)
 
     @routes.get("/v1/prices/resolve")
     def resolve_price(asked: Annotated[ResolveQuery, Query()], caller: CallerOf) -> ResolutionShown:
@@ -310,7 +310,7 @@ def _to_rate(wanted: RateWanted) -> Rate:
     return Rate(wanted.usd, wanted.per, tiers, wanted.at_least)
 
 
-def _to_wire(price: Price) -> PriceShown:
+def to_wire_price(price: Price) -> PriceShown:
     return PriceShown(
         id=price.id,
         org_id=price.org_id,
@@ -362,7 +362,7 @@ def _to_wire_resolution(asked: ResolveQuery, found: Resolution) -> ResolutionSho
         provider=found.provider,
         mode=asked.mode,
         at=instant_text(found.at_us),
-        price=None if found.price is None else _to_wire(found.price),
+        price=None if found.price is None else to_wire_price(found.price),
         reason=found.reason,
         matched=_to_wire_matched(found),
         candidates=[_to_wire_candidate(candidate) for candidate in shown],
@@ -378,7 +378,7 @@ def _to_wire_matched(found: Resolution) -> Matched | None:
 
 
 def _to_wire_candidate(candidate: Candidate) -> CandidateShown:
-    return CandidateShown(price=_to_wire(candidate.price), standing=candidate.standing, won=candidate.won)
+    return CandidateShown(price=to_wire_price(candidate.price), standing=candidate.standing, won=candidate.won)
 
 
 def _to_wire_change(change: Change) -> ChangeShown:

@@ -24,7 +24,8 @@ from tallybook.http.usage_log.wire import (
     LIMIT_MAX,
     RecordChanges,
     RecordWanted,
-    documented,
+    answering,
+    asking,
     read_wanted,
 )
 
@@ -38,14 +39,14 @@ _ENCODE = msgspec.json.Encoder().encode
 def router(recording: Recording, usage: UsageService, corrections: CorrectionService) -> APIRouter:
     routes = APIRouter(tags=["usage_log"])
 
-    @routes.post("/usage", status_code=201, response_class=Response, openapi_extra=documented(RecordWanted))
+    @routes.post("/usage", status_code=201, response_class=Response, openapi_extra=asking(RecordWanted, status=201))
     async def log_usage(caller: CallerOf, request: Request) -> Response:
         """Logs a call by hand."""
         wanted = read_wanted(RecordWanted, await request.body())
         event = await recording.record(wanted, caller, await repeat_of(request, caller))
         return _answer(event, status=201)
 
-    @routes.get("/usage", response_class=Response)
+    @routes.get("/usage", response_class=Response, openapi_extra=answering(listed=True))
     def list_usage_logs(
         caller: CallerOf,
         request: Request,
@@ -56,7 +57,7 @@ def router(recording: Recording, usage: UsageService, corrections: CorrectionSer
         """Records of every event that you may see, newest first; how many there are is `X-Total-Count`."""
         return _listed(usage, _reach(caller, request), (), skip, limit, with_voided=include_inactive)
 
-    @routes.get("/usage/user/{user_id}", response_class=Response)
+    @routes.get("/usage/user/{user_id}", response_class=Response, openapi_extra=answering(listed=True))
     def list_usage_logs_of_user(
         user_id: str,
         caller: CallerOf,
@@ -71,13 +72,13 @@ def router(recording: Recording, usage: UsageService, corrections: CorrectionSer
         of_user = conditions_of([((Dimension.USER_ID,), [user_id])])
         return _listed(usage, _reach(caller, request), of_user, skip, limit, with_voided=include_inactive)
 
-    @routes.get("/usage/{usage_id}", response_class=Response)
+    @routes.get("/usage/{usage_id}", response_class=Response, openapi_extra=answering())
     def get_usage_log(
         usage_id: str, caller: CallerOf, request: Request, include_inactive: IncludeInactive = False
     ) -> Response:
         return _answer(usage.get_event(_reach(caller, request), usage_id, with_voided=include_inactive))
 
-    @routes.put("/usage/{usage_id}", response_class=Response, openapi_extra=documented(RecordChanges))
+    @routes.put("/usage/{usage_id}", response_class=Response, openapi_extra=asking(RecordChanges))
     async def update_usage_log(usage_id: str, caller: CallerOf, request: Request) -> Response:
         """Sets units, cost or status. Units and cost of 0 mark the record as refunded."""
         changes = read_wanted(RecordChanges, await request.body())

@@ -109,6 +109,32 @@ def read_wanted(kind: type[Wanted], body: bytes) -> Wanted:
         ) from None
 
 
-def documented(kind: type[BaseModel]) -> dict[str, Any]:
-    """What OpenAPI says of a body that `read_wanted` reads."""
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": kind.model_json_schema()}}}}
+_TEXT_OR_NULL: dict[str, Any] = {"type": ["string", "null"]}
+_RECORD: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "usage_id": {"type": "string", "format": "uuid"},
+        "user_id": _TEXT_OR_NULL,
+        "api_name": _TEXT_OR_NULL,
+        "endpoint": _TEXT_OR_NULL,
+        "units_used": {"type": "number", "minimum": 0},
+        "cost_usd": {"type": ["number", "null"], "minimum": 0},
+        "api_key_used": _TEXT_OR_NULL,
+        "status_active": {"type": "boolean"},
+        "created_at": {"type": "string", "format": "date-time"},
+    },
+    "required": list(UsageRecord.__struct_fields__),
+}
+
+
+def answering(*, status: int = 200, listed: bool = False) -> dict[str, Any]:
+    """What OpenAPI says of an answer that passes the framework as it is: a record, or a list of records."""
+    schema = {"type": "array", "items": _RECORD} if listed else _RECORD
+    content = {"application/json": {"schema": schema}}
+    return {"responses": {str(status): {"description": "As it is now", "content": content}}}
+
+
+def asking(kind: type[BaseModel], *, status: int = 200) -> dict[str, Any]:
+    """As `answering`, with the body that `read_wanted` reads."""
+    content = {"application/json": {"schema": kind.model_json_schema()}}
+    return {"requestBody": {"required": True, "content": content}, **answering(status=status)}

@@ -28,7 +28,7 @@ class DuckCorrectionLog:
         found = self._book.recorded(org_id, _narrowed(query) + newest)
         if not found:
             return []
-        revisions = {(event.uid, event.revision): event for event in self._book.revisions(org_id, found)}
+        revisions = {(event.uid, event.revision): event for event in self._book.revisions(found)}
         return [
             line_of(
                 org_id,

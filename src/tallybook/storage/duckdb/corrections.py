@@ -24,10 +24,11 @@ from tallybook.storage.duckdb.events import DuckEventStore, Stamp
 from tallybook.storage.duckdb.in_force import Sql, one_of
 from tallybook.storage.duckdb.reading import read_events
 
-_RECORDED = """
+_CORRECTIONS = """
     SELECT uid, id, action, superseded, replacement, occurred_at, recorded_at, seq, actor, reason, refund_id
-    FROM corrections WHERE org_id = ?
+    FROM corrections
 """
+_RECORDED = f"{_CORRECTIONS} WHERE org_id = ?"
 
 _ROWS = 1_000
 """Corrections that are handed over at a time."""
@@ -61,18 +62,26 @@ class DuckCorrections:
             recorded = reader.execute(f"{_RECORDED} AND uid = ? ORDER BY seq", [org_id, UUID(uid)]).fetchall()
         return sorted(found, key=lambda event: event.revision), [_recorded(row) for row in recorded]
 
-    def corrections_of(self, org_id: str, correction_id: str, limit: int) -> Sequence[CorrectionRecord]:
+    def corrections_of(self, org_id: str | None, correction_id: str, limit: int) -> Sequence[CorrectionRecord]:
+        values = [org_id, org_id is None, correction_id, limit]
         with self._engine.reading() as reader:
-            rows = reader.execute(f"{_RECORDED} AND id = ? ORDER BY uid LIMIT ?", [org_id, correction_id, limit])
+            rows = reader.execute(f"{_CORRECTIONS} WHERE (org_id = ? OR ?) AND id = ? ORDER BY uid LIMIT ?", values)
             return [_recorded(row) for row in rows.fetchall()]
 
-    def revisions(self, org_id: str, corrections: Sequence[CorrectionRecord]) -> Sequence[EventRecord]:
+    def revisions(self, corrections: Sequence[CorrectionRecord]) -> Sequence[EventRecord]:
         instants = [each.occurred_at_us for each in corrections]
-        span = Span((org_id,), TimeWindow(min(instants), max(instants) + 1))
+        span = Span(None, TimeWindow(min(instants), max(instants) + 1))
+        uids = [UUID(each.uid) for each in corrections]
         with arrivals.reading(self._engine) as reader:
-            return read_events(
-                reader, usage_sql.events(span, [UUID(each.uid) for each in corrections], corrected=False)
-            )
+            return read_events(reader, usage_sql.events(span, uids, corrected=False))
+
+    def content_of(self, identity: bytes) -> bytes:
+        with self._engine.reading() as reader:
+            row = reader.execute("SELECT content FROM keys WHERE key = ?", [UUID(bytes=identity)]).fetchone()
+        if row is None:
+            raise LookupError("an event that is stored has a key")
+        content: bytes = row[0].bytes
+        return content
 
     def recorded(self, org_id: str, wanted: Sql) -> Sequence[CorrectionRecord]:
         """Those of the org that `wanted` goes on to describe: further conditions, order, limit."""

@@ -60,6 +60,11 @@ class SqliteLedgerStore:
         row = self._connection(transaction).execute(rows.FOUND, values).fetchone()
         return None if row is None else rows.to_found(row, now_us)
 
+    def find_transaction(self, org_id: str, transaction_id: str) -> Transaction | None:
+        wanted = f"{rows.TRANSACTIONS} WHERE t.id = ? AND t.org_id = ?"
+        row = self._engine.read().execute(wanted, (transaction_id, org_id)).fetchone()
+        return None if row is None else rows.to_transaction(row)
+
     def find_accounts_of(
         self, org_id: str, transaction_ids: Collection[str], transaction: Tx | None = None
     ) -> Mapping[str, str]:

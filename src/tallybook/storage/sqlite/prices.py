@@ -71,6 +71,11 @@ class SqlitePriceStore:
             raise NotFound("there is no such price")
         return found[0]
 
+    def find(self, org_id: str, price_id: str) -> Price | None:
+        where = "WHERE (org_id = ? OR org_id IS NULL) AND id = ?"
+        found = _prices(self._engine.read(), f"{_PRICES} {where}", (org_id, price_id))
+        return found[0] if found else None
+
     def is_superseded(self, org_id: str, price_id: str, transaction: Transaction) -> bool:
         rows = connection_of(transaction).execute(
             "SELECT 1 FROM prices WHERE org_id = ? AND supersedes = ?", (org_id, price_id)
