@@ -16,6 +16,7 @@ from tallybook.audit.admin_log import AdminLog
 from tallybook.audit.service import AuditService
 from tallybook.auth.service import AuthService
 from tallybook.catalogues.installed import read_answer, read_lists
+from tallybook.catalogues.litellm import read_litellm
 from tallybook.core.clock import Clock, SystemClock
 from tallybook.core.errors import Overloaded
 from tallybook.core.failpoints import Reach, go_on
@@ -208,6 +209,7 @@ def build(
                 explaining,
                 admin_log,
                 cursors,
+                read_litellm,
             ),
             mka1.router(usage, unpaged_buckets_max=settings.unpaged_buckets_max),
             *openai.routers(usage),

@@ -39,6 +39,7 @@ READERS = {
     "GET /v1/usage/query",
     "GET /v1/prices",
     "GET /v1/prices/resolve",
+    "POST /v1/prices/compare",
     "GET /api/v1/llm/usage/completions",
     "GET /api/v1/llm/usage/responses",
     "GET /api/v1/llm/usage/conversations",

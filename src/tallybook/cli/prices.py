@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from decimal import Decimal
+from typing import Any, BinaryIO
 
 import click
 
@@ -11,10 +12,12 @@ from tallybook.cli.instants import instant_option
 from tallybook.cli.options import Options, shared_options
 from tallybook.cli.output import Record, json_option, print_json, print_record, print_rows
 from tallybook.cli.pairs import Pair, PairsCommand, PairType
+from tallybook.sdk import exact_json
 
 COLUMNS = ("id", "models", "mode", "from", "to", "daily", "rates", "source")
 CANDIDATE_COLUMNS = ("id", "origin", "models", "from", "to", "daily", "standing")
 RATE_COLUMNS = ("rate", "usd", "per")
+COMPARED_COLUMNS = ("verdict", "entry", "mode", "unit", "above", "theirs", "ours")
 CHANGE_COLUMNS = ("models", "mode", "from", "daily", "change")
 FIRST_DAY = "2000-01-01"  # the earliest day an event can be dated
 _RATE = re.compile(r"(\d+(?:\.\d+)?)(?:/([1-9]\d*))?", re.ASCII)
@@ -119,6 +122,46 @@ def show_differences(options: Options, as_json: bool, limit: int) -> None:
     click.echo(f"recorded   {found['recorded_version'] or 'no catalogue'}\ninstalled  {found['installed_version']}\n")
     print_rows([_change(each) for each in found["changes"]], CHANGE_COLUMNS, empty="a sync would record nothing")
     _tell_of_more(len(found["changes"]), found["changes_total"])
+
+
+@prices.command("compare")
+@click.option(
+    "--litellm",
+    type=click.File("rb"),
+    required=True,
+    help="LiteLLM's model_prices_and_context_window.json.",
+)
+@click.option(
+    "--limit", type=click.IntRange(1, 20_000), default=100, show_default=True, help="Most differences to show."
+)
+@shared_options
+@json_option
+def compare_prices(options: Options, as_json: bool, litellm: BinaryIO, limit: int) -> None:
+    """Show where another list of prices disagrees with what would be charged now; nothing is recorded."""
+    try:
+        listed = exact_json.loads(litellm.read())
+    except ValueError as error:
+        raise click.UsageError(f"{litellm.name} is not JSON: {error}") from None
+    if not isinstance(listed, dict):
+        raise click.UsageError(f"{litellm.name} must hold an object of models by name")
+    with open_client(options) as client:
+        found = client.prices.compare(listed, limit=limit)
+    if as_json:
+        print_json(found)
+        return
+    print_record({**found["verdicts"], "not reportable": sum(found["unsaid"].values())})
+    click.echo()
+    rows = [{**each, "theirs": _plain(each["theirs"]), "ours": _plain(each["ours"])} for each in found["differences"]]
+    print_rows(rows, COMPARED_COLUMNS, empty="no differences")
+    _tell_of_more(len(rows), found["differences_total"])
+
+
+def _plain(usd: str | None) -> str | None:
+    """Without the zeros at the end, and not more digits than a rate has."""
+    if usd is None:
+        return None
+    text = f"{Decimal(usd):.15f}".rstrip("0")
+    return text.removesuffix(".") or "0"
 
 
 class SetCommand(PairsCommand):

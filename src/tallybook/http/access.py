@@ -105,6 +105,7 @@ ACCESS: Mapping[tuple[str, str], Access] = {
     ("GET", "/v1/prices"): Access(Scope.READ),
     ("PUT", "/v1/prices"): Access(Scope.ADMIN, Role.ORG_ADMIN),
     ("GET", "/v1/prices/resolve"): Access(Scope.READ),
+    ("POST", "/v1/prices/compare"): Access(Scope.READ),
     ("POST", "/v1/prices/sync"): Access(Scope.ADMIN, Role.CLUSTER_ADMIN),
     ("GET", "/v1/prices/diff"): Access(Scope.ADMIN, Role.CLUSTER_ADMIN),
     ("POST", "/v1/keys"): Access(Scope.ADMIN, Role.ORG_ADMIN),

@@ -14,7 +14,7 @@ from tallybook.pricing.cost import Plan, Rating, given, rate
 from tallybook.pricing.listing import Model, find_model, list_models
 from tallybook.pricing.offers import EMPTY_SHELF, Common, Offer, Shelf
 from tallybook.pricing.price import Mode, Price
-from tallybook.pricing.resolution import Resolution, resolve
+from tallybook.pricing.resolution import Resolution, price_in_force, resolve
 from tallybook.pricing.timeline import Circumstances, timeline_of
 
 
@@ -82,6 +82,20 @@ class PriceBook:
         """How `rating` finds the price of an event that names these, with every candidate."""
         own, common = self._shelves(org_id)
         return resolve(own, common, provider=provider, model=model, mode=mode, at_us=at_us, told=told)
+
+    def price(
+        self,
+        org_id: str,
+        *,
+        provider: str | None,
+        model: str,
+        mode: Mode,
+        at_us: int,
+        told: Circumstances | None = None,
+    ) -> Price | None:
+        """The price that `rating` uses for an event that names these, says that besides and occurs at that instant."""
+        own, common = self._shelves(org_id)
+        return price_in_force(own, common, provider=provider, model=model, mode=mode, at_us=at_us, told=told)
 
     def models(self, org_id: str, at_us: int) -> list[Model]:
         """Every model with a price in force, by provider and id. The first call after a change takes some 0.3 s."""

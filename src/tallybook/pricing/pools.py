@@ -36,7 +36,7 @@ class Deal(NamedTuple):
 
 def deal_for(reported: Container[str], rated: Container[str]) -> Deal:
     """The deal of events that report these counters (above 0), under a price with rates for those units."""
-    payers = {counter: _payer(counter, rated) for counter in COUNTERS if counter in reported}
+    payers = {counter: payer_of(counter, rated) for counter in COUNTERS if counter in reported}
     charged = {
         # A part is covered by its total's pool, unless that total is not reported and so has no pool.
         counter
@@ -123,7 +123,7 @@ _TOTALS = {counter: _totals_of(counter) for counter in COUNTERS}
 _PARTS_FIRST = sorted(COUNTERS, key=lambda counter: -len(_TOTALS[counter]))
 
 
-def _payer(counter: str, rated: Container[str]) -> str | None:
+def payer_of(counter: str, rated: Container[str]) -> str | None:
     """The unit whose rate covers the counter: its own, or that of the nearest total that has one."""
     return next((unit for unit in (counter, *_TOTALS[counter]) if unit in rated), None)
 

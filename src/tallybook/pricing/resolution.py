@@ -66,6 +66,26 @@ def resolve(
     )
 
 
+def price_in_force(
+    own: Shelf,
+    common: Common,
+    *,
+    provider: str | None,
+    model: str,
+    mode: Mode,
+    at_us: int,
+    told: Circumstances | None,
+) -> Price | None:
+    """The price alone, in a fraction of the time of `resolve`."""
+    asked = understood(own, common, provider, model)
+    fitting = [
+        offer
+        for offer in offers_for(own, common, asked, mode)
+        if offer.is_in_force(at_us) and fulfils(told, offer.when)
+    ]
+    return min(fitting, key=lambda offer: offer.rank(asked)).price if fitting else None
+
+
 def _standing(offer: Offer, at_us: int, told: Circumstances | None, winner: Offer | None) -> str:
     """Why an offer was taken or not, in words."""
     price = offer.price

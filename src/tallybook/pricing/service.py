@@ -12,6 +12,7 @@ from tallybook.pricing.book import PriceBook
 from tallybook.pricing.catalogue.changes import Change, changes
 from tallybook.pricing.catalogue.names import with_former
 from tallybook.pricing.catalogue.snapshot import Differences, PriceLists, Synced
+from tallybook.pricing.comparison import Claim, Comparison, Opinions, compare
 from tallybook.pricing.cost import context_tokens
 from tallybook.pricing.errors import AlreadySuperseded, PriceExists
 from tallybook.pricing.listing import Estimate, Model, rates_for
@@ -120,6 +121,16 @@ class PricingService:
         if at_us is None:
             at_us = self._clock.now_us()
         return self._book.resolve(org_id, provider=provider, model=model, mode=mode, at_us=at_us, told=told)
+
+    def compare(self, org_id: str, opinions: Opinions) -> Comparison:
+        """Another list beside what the org is charged now. Some seconds for a list of thousands of models."""
+        now_us = self._clock.now_us()
+
+        def price_of(claim: Claim) -> Price | None:
+            names = {"provider": claim.provider, "model": claim.model}
+            return self._book.price(org_id, **names, mode=claim.mode, at_us=now_us, told=claim.said)
+
+        return Comparison(now_us, compare(opinions.claims, price_of), opinions.unsaid)
 
     def list_models(self, org_id: str) -> list[Model]:
         """Every model that has a price now, by provider and id."""

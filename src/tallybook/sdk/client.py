@@ -262,6 +262,14 @@ class Prices(Resource):
         """Takes over the catalogue installed on the server, whole or not at all."""
         return self._write("POST", "/v1/prices/sync")
 
+    def compare(self, litellm: Mapping[str, Any], *, limit: int | None = None) -> Record:
+        """Where LiteLLM's price list, as parsed, disagrees with what the org is charged now.
+
+        Parse it with `Decimal` for its numbers, so that they keep their digits.
+        """
+        query = "" if limit is None else f"?limit={limit}"
+        return self._write("POST", f"/v1/prices/compare{query}", litellm)
+
     def diff(self, *, limit: int = _CHANGES_MAX) -> Record:
         """What a sync would record now: at most `limit` of its `changes`, and their total."""
         return self._read("/v1/prices/diff", {"limit": limit})

@@ -47,6 +47,7 @@ def routers(
     explaining: AuditService,
     log: AdminLog,
     cursors: Cursors,
+    read_litellm: prices.ReadOpinions,
 ) -> list[APIRouter]:
     return [
         usage.router(usage_service),
@@ -57,6 +58,6 @@ def routers(
         explain.router(explaining),
         keys.router(auth, cursors),
         orgs.router(org_service, cursors),
-        prices.router(pricing, cursors),
+        prices.router(pricing, cursors, read_litellm),
         verify.router(ledger, audit, refunds, org_service),
     ]

@@ -1,7 +1,8 @@
 """Prices: `PUT` and `GET /v1/prices`, `GET /v1/prices/resolve`, `POST /v1/prices/sync`, `GET /v1/prices/diff`."""
 
+import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Annotated, Literal, cast
 
@@ -16,6 +17,7 @@ from tallybook.http.document import MONEY
 from tallybook.http.native import filters
 from tallybook.http.native.listing import PageQuery, ShortText, position
 from tallybook.pricing.catalogue.changes import Change
+from tallybook.pricing.comparison import Comparison, Judged, Opinions, Verdict
 from tallybook.pricing.match import Match
 from tallybook.pricing.price import DailyWindow, Mode, NewPrice, Origin, Price, Rate, Tier
 from tallybook.pricing.resolution import Candidate, Resolution
@@ -230,7 +232,44 @@ class DiffShown(BaseModel):
     changes_total: int
 
 
-def router(prices: PricingService, cursors: Cursors) -> APIRouter:
+class ClaimShown(BaseModel):
+    """A claim of the list, and what such an event would be charged here."""
+
+    verdict: Verdict
+    entry: str = Field(description="The list's name for the model.")
+    field: str = Field(description="The list's field that says so.")
+    provider: str
+    model: str
+    mode: Mode
+    unit: str
+    above: int = Field(description="For events of more input tokens than that.")
+    when: dict[str, str]
+    theirs: str = Field(description="US dollars for one unit, by the list.")
+    ours: str | None = Field(description="US dollars for one unit, here.")
+    price_id: str | None
+
+
+class ComparisonShown(BaseModel):
+    object: Literal["price_comparison"] = "price_comparison"
+    at: str
+    verdicts: dict[Verdict, int] = Field(description="How many claims are charged the same, otherwise, or not at all.")
+    unsaid: dict[str, int] = Field(description="Fields of the list that no event can report, with how many say them.")
+    differences: list[ClaimShown]
+    differences_total: int
+
+
+class CompareQuery(BaseModel):
+    format: Literal["litellm"] = Field("litellm", description="Whose list the body is.")
+    verdict: list[Verdict] = Field(
+        [Verdict.OTHER_RATE, Verdict.NO_RATE, Verdict.NO_PRICE], description="Only differences of these kinds."
+    )
+    limit: int = Field(1000, ge=1, le=20_000, description="Most differences to show.")
+
+
+ReadOpinions = Callable[[bytes], Opinions]
+
+
+def router(prices: PricingService, cursors: Cursors, read_litellm: ReadOpinions) -> APIRouter:
     routes = APIRouter(tags=["prices"])
 
     @routes.put("/v1/prices", status_code=201)
@@ -282,7 +321,25 @@ def router(prices: PricingService, cursors: Cursors) -> APIRouter:
             changes_total=len(found.changes),
         )
 
+    @routes.post("/v1/prices/compare", openapi_extra=_LIST_BODY)
+    async def compare_prices(
+        asked: Annotated[CompareQuery, Query()], caller: CallerOf, request: Request
+    ) -> ComparisonShown:
+        """Where another list of prices disagrees with what the org is charged now. Nothing is recorded."""
+        body = await request.body()
+        return await asyncio.to_thread(
+            lambda: _to_wire_comparison(asked, prices.compare(caller.org_id, read_litellm(body)))
+        )
+
     return routes
+
+
+_LIST_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {"type": "object", "description": "By name of the model."}}},
+    }
+}
 
 
 def _to_new_price(wanted: PriceWanted) -> NewPrice:
@@ -379,6 +436,35 @@ def _to_wire_matched(found: Resolution) -> Matched | None:
 
 def _to_wire_candidate(candidate: Candidate) -> CandidateShown:
     return CandidateShown(price=to_wire_price(candidate.price), standing=candidate.standing, won=candidate.won)
+
+
+def _to_wire_comparison(asked: CompareQuery, found: Comparison) -> ComparisonShown:
+    differences = [each for each in found.differences if each.verdict in asked.verdict]
+    return ComparisonShown(
+        at=instant_text(found.at_us),
+        verdicts=found.counts(),
+        unsaid=dict(found.unsaid),
+        differences=[_to_wire_claim(each) for each in differences[: asked.limit]],
+        differences_total=len(differences),
+    )
+
+
+def _to_wire_claim(judged: Judged) -> ClaimShown:
+    claim = judged.claim
+    return ClaimShown(
+        verdict=judged.verdict,
+        entry=claim.entry,
+        field=claim.field,
+        provider=claim.provider,
+        model=claim.model,
+        mode=claim.mode,
+        unit=claim.unit,
+        above=claim.above,
+        when={name: word for name, word in claim.said._asdict().items() if word is not None},
+        theirs=f"{claim.usd:f}",
+        ours=None if judged.ours is None else f"{judged.ours:f}",
+        price_id=None if judged.price is None else judged.price.id,
+    )
 
 
 def _to_wire_change(change: Change) -> ChangeShown:
