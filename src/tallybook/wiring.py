@@ -36,7 +36,7 @@ from tallybook.http.native import ingest
 from tallybook.http.rates import KeyRates
 from tallybook.jobs.expire_reservations import expire_reservations
 from tallybook.jobs.grant_plans import grant_plans
-from tallybook.jobs.purge_outcomes import purge_outcomes
+from tallybook.jobs.purge_outcomes import Outcomes, purge_outcomes
 from tallybook.ledger.service import LedgerService
 from tallybook.metering.service import MeteringService
 from tallybook.orgs.model import DEFAULT_ORG
@@ -184,6 +184,7 @@ def build(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         jobs = [
             asyncio.create_task(_purge_outcomes(sqlite, clock, settings.idempotency_retention_days)),
+            asyncio.create_task(_purge_outcomes(direct, clock, settings.idempotency_retention_days)),
             asyncio.create_task(_expire_reservations(ledger)),
             asyncio.create_task(_grant_plans(plans)),
         ]
@@ -248,10 +249,10 @@ async def _first_start(orgs: OrgService, auth: AuthService, pricing: PricingServ
     return made
 
 
-async def _purge_outcomes(sqlite: SqliteEngine, clock: Clock, retention_days: int) -> None:
+async def _purge_outcomes(kept: Outcomes, clock: Clock, retention_days: int) -> None:
     while True:
         try:
-            await purge_outcomes(sqlite, clock, retention_days=retention_days)
+            await purge_outcomes(kept, clock, retention_days=retention_days)
         except Overloaded as error:  # there is always a next time
             log.warning("outcomes not purged", reason=str(error))
         await asyncio.sleep(_PURGE_SECONDS)

@@ -11,7 +11,7 @@ from tallybook.core.ids import uid_text
 from tallybook.core.unit_of_work import Record, Repeat, refusal_in
 from tallybook.corrections.errors import Overtaken
 from tallybook.corrections.model import Change, Corrected, Decision, corrected_by
-from tallybook.corrections.store import Entry
+from tallybook.corrections.store import Entry, Purge
 
 log = structlog.get_logger("tallybook.corrections")
 
@@ -22,7 +22,7 @@ VERSION = 1
 class DirectCommitter:
     """Implements `store.Committer`. `submit` queues a job of the event writer and answers after its commit."""
 
-    def __init__(self, submit: Callable[[Entry], Awaitable[Record]]) -> None:
+    def __init__(self, submit: Callable[[Entry | Purge], Awaitable[Record]]) -> None:
         self._submit = submit
 
     async def once(self, repeat: Repeat | None, decided: Decision | TallybookError) -> Corrected:
@@ -31,6 +31,11 @@ class DirectCommitter:
     async def outcome(self, repeat: Repeat, record: Record | TallybookError) -> Record:
         """The outcome that is kept for repeats: the record, unless there is one already. An error is not kept."""
         return await self._outcome(Entry(None, repeat, record))
+
+    async def purge_outcomes(self, before_us: int, limit: int) -> int:
+        """Forgets every outcome from before that instant; returns how many. Corrections are rare: there is no limit."""
+        purged: int = (await self._submit(Purge(before_us)))["purged"]
+        return purged
 
     async def _outcome(self, entry: Entry) -> Record:
         outcome = await self._submit(entry)

@@ -17,13 +17,20 @@ class Entry(NamedTuple):
     outcome: Record | TallybookError | None = None
 
 
+class Purge(NamedTuple):
+    """A job of the event writer: to forget the outcomes from before that instant."""
+
+    before_us: int
+
+
 class CorrectionStore(Protocol):
-    def commit(self, entries: Sequence[Entry]) -> list[Record | BaseException]:
+    def commit(self, entries: Sequence[Entry | Purge]) -> list[Record | BaseException]:
         """Commits every change whose claim is free, with the outcomes of repeatable entries; an answer for each.
 
         A repeat is answered with its first outcome and changes nothing, nor does a change that is there already. Where
         the claim is taken by another one the answer is `Overtaken`; a refusal is kept for repeats and answered as its
-        record, any other error as itself. Called on the thread of the event writer.
+        record, any other error as itself. A purge is answered with how many are `purged`. Called on the thread of the
+        event writer.
         """
         ...
 

@@ -15,7 +15,7 @@ from tallybook.core.time_window import TimeWindow
 from tallybook.core.unit_of_work import Record, RepeatedWithOtherBody, record_of_refusal
 from tallybook.corrections.errors import Overtaken
 from tallybook.corrections.model import Action, Change, CorrectionRecord
-from tallybook.corrections.store import Entry
+from tallybook.corrections.store import Entry, Purge
 from tallybook.settlement.store import Claim
 from tallybook.storage.duckdb import arrivals, usage_sql
 from tallybook.storage.duckdb.columns import Values, fact_parts, joined
@@ -49,10 +49,13 @@ class DuckCorrections:
         self._engine = engine
         self._events = events
 
-    def commit(self, entries: Sequence[Entry]) -> list[Record | BaseException]:
+    def commit(self, entries: Sequence[Entry | Purge]) -> list[Record | BaseException]:
+        asked = [entry for entry in entries if isinstance(entry, Entry)]
         with self._events.committing() as stamp:
-            flush = _Flush(_claims(stamp.writer, entries), _outcomes(stamp.writer, entries))
-            answers = [flush.answer(entry) for entry in entries]
+            flush = _Flush(_claims(stamp.writer, asked), _outcomes(stamp.writer, asked))
+            answers = [
+                flush.answer(entry) if isinstance(entry, Entry) else _purged(stamp.writer, entry) for entry in entries
+            ]
             flush.write(stamp)
         return answers
 
@@ -154,6 +157,11 @@ class _Flush:
                 _append(stamp.writer, "facts", _fact_columns(replacing, stamp))
             _append(stamp.writer, "request_keys", _request_keys(replacing))
         _append(stamp.writer, "outcomes", _outcome_columns(self._kept, stamp))
+
+
+def _purged(writer: duckdb.DuckDBPyConnection, purge: Purge) -> Record:
+    row = writer.execute("DELETE FROM outcomes WHERE recorded_at < ?", [purge.before_us]).fetchone()
+    return {"purged": 0 if row is None else int(row[0])}
 
 
 def _claims_of(uid: bytes, superseded: int | None, replacement: int | None) -> list[tuple[bytes, str, int | None]]:
