@@ -12,6 +12,7 @@ PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 SERVER_ONLY = (
     "duckdb",
     "fastapi",
+    "fastapi_offline",
     "genai_prices",
     "httptools",
     "msgspec",
