@@ -176,6 +176,16 @@ def test_the_minimal_call_is_answered(asker: Asker, operation: Operation) -> Non
     )
 
 
+def test_the_largest_query_comes_before_the_client_gives_up(asker: Asker, operation: Operation) -> None:
+    """It waits for 5 seconds."""
+    if operation.name == "sandbox":
+        page = asker.ask(operation, bucket_width="1m", end_time=START + 50_000 * 60, group_by=["operation"])
+        assert len(page["data"]) == 50_000
+    else:
+        page = asker.ask(operation, bucket_width="1m", limit=1440, group_by=list(operation.dimensions))
+        assert (len(page["data"]), page["has_more"]) == (1440, True)
+
+
 def test_a_fault_names_its_parameter(asker: Asker, operation: Operation) -> None:
     with pytest.raises(Refused) as caught:
         asker.ask(operation, end_time=START)
