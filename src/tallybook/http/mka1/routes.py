@@ -13,7 +13,7 @@ from tallybook.analytics.query import UsageQuery
 from tallybook.analytics.service import UsageService
 from tallybook.core.errors import invalid
 from tallybook.http.access import CallerOf
-from tallybook.http.mka1 import costs
+from tallybook.http.mka1 import costs, documents
 from tallybook.http.mka1.convert import to_query, to_wire_page
 from tallybook.http.mka1.operations import OPERATIONS, Operation
 from tallybook.http.mka1.user_stats import to_stats_query, to_wire_stats
@@ -29,7 +29,12 @@ def router(usage: UsageService, *, unpaged_buckets_max: int) -> APIRouter:
     routes = APIRouter(tags=["mka1"])
 
     def add(
-        path: str, endpoint: Callable[..., Response], summary: str, params: type[BaseModel], groups: Sequence[str] = ()
+        path: str,
+        endpoint: Callable[..., Response],
+        summary: str,
+        shown: str,
+        params: type[BaseModel],
+        groups: Sequence[str] = (),
     ) -> None:
         name = path.removeprefix("/api/v1/").replace("/", "_").replace("{userId:path}_", "")
         routes.add_api_route(
@@ -38,12 +43,13 @@ def router(usage: UsageService, *, unpaged_buckets_max: int) -> APIRouter:
             name=name,
             summary=summary,
             response_class=Response,
-            openapi_extra={"parameters": documented(params, groups)},
+            openapi_extra={"parameters": documented(params, groups), **documents.answers(shown)},
         )
 
     for operation in OPERATIONS:
         endpoint = _bucket_endpoint(usage, operation, unpaged_buckets_max)
-        add(operation.path, endpoint, operation.summary, operation.params, operation.dimensions)
+        shown = documents.page_name(operation)
+        add(operation.path, endpoint, operation.summary, shown, operation.params, operation.dimensions)
 
     def llm_costs(request: Request, caller: CallerOf) -> Response:
         params = parse(LlmCostParams, request.query_params.multi_items(), costs.LLM_DIMENSIONS)
@@ -62,9 +68,9 @@ def router(usage: UsageService, *, unpaged_buckets_max: int) -> APIRouter:
         query = to_stats_query(user_id, params, caller, buckets_max=unpaged_buckets_max)
         return _response(to_wire_stats(user_id, params, _asked(usage, query, "startDate").buckets))
 
-    add(LLM_COSTS, llm_costs, "What language models cost", LlmCostParams, costs.LLM_DIMENSIONS)
-    add(COSTS, all_costs, "What all services cost", CostParams, costs.DIMENSIONS)
-    add(USER_STATS, user_stats, "Usage of one user: totals, by model and by day", StatsParams)
+    add(LLM_COSTS, llm_costs, "What language models cost", documents.LLM_COSTS, LlmCostParams, costs.LLM_DIMENSIONS)
+    add(COSTS, all_costs, "What all services cost", documents.COSTS, CostParams, costs.DIMENSIONS)
+    add(USER_STATS, user_stats, "Usage of one user: totals, by model and by day", documents.USER_STATS, StatsParams)
     return routes
 
 
