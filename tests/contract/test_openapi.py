@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import jsonschema_rs
 import pytest
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
@@ -16,6 +17,7 @@ from tallybook.core.money import COUNTER_MAX
 from tallybook.http import credits, mka1, native, openai, usage_log
 from tallybook.http.access import ACCESS
 from tallybook.http.dialect import Dialect
+from tallybook.http.document import examples
 from tallybook.http.native.event_wire import NDJSON, WireEvent
 from tallybook.settings import Settings
 from tallybook.wiring import Tallybook, build
@@ -189,6 +191,34 @@ def test_every_operation_documents_the_refusals_of_its_dialect(
         # The framework's own words for a fault are never sent.
         assert "422" not in operation["responses"]
     assert "HTTPValidationError" not in document["components"]["schemas"]
+
+
+def test_every_body_has_an_example_of_its_form(document: Node, operations: Mapping[tuple[str, str], Node]) -> None:
+    for route, operation in operations.items():
+        answers = [answer for status, answer in operation["responses"].items() if status < "3" or status == "default"]
+        for body in (operation.get("requestBody", {}), *answers):
+            for kind in {"application/json", "application/problem+json"} & body.get("content", {}).keys():
+                content = body["content"][kind]
+                validator = jsonschema_rs.validator_for({**content["schema"], "components": document["components"]})
+                assert [error.message for error in validator.iter_errors(content["example"])] == [], route
+
+
+def test_no_example_is_left_over(operations: Mapping[tuple[str, str], Node]) -> None:
+    assert set(examples()) <= {operation["operationId"] for operation in operations.values()}
+
+
+def test_money_has_one_schema(document: Node) -> None:
+    money = {"$ref": "#/components/schemas/Money"}
+    schemas = document["components"]["schemas"]
+    assert schemas["Money"]["type"] == "string"
+    row = schemas["UsagePage"]["properties"]["data"]["items"]["properties"]["results"]["items"]["properties"]
+    assert row["cost_usd"] == row["known_cost_usd"] == money
+    assert schemas["EventShown"]["properties"]["known_cost_usd"] == money
+    assert money in schemas["WireEvent"]["properties"]["cost_usd"]["anyOf"]
+    assert money in schemas["Result"]["properties"]["cost_usd"]["anyOf"]
+    assert schemas["RateWanted"]["properties"]["usd"]["$ref"] == money["$ref"]
+    others = [node for node in nodes(document) if node.get("format") == "decimal"]
+    assert others == [schemas["Money"]]
 
 
 def test_a_real_problem_is_as_documented(call: AppClient, document: Node) -> None:
