@@ -16,9 +16,11 @@ from typing import Any
 
 import httpx
 import pytest
+from click.testing import CliRunner
 from meetkai_mka1 import SDK
 from openai import OpenAI
 
+from tallybook.cli.main import main
 from tallybook.sdk import exact_json
 from tests.contract.correction_calls import amend, correct
 from tests.contract.readers import Org, org_on
@@ -192,6 +194,23 @@ def by_csv(told: Told, server: ServerProcess, span: Span, group: str | None) -> 
         yield second_of(row["start"]), row[group] if group else None, [int(row[name]) for name in NUMBERS]
 
 
+def by_command(told: Told, server: ServerProcess, span: Span, group: str | None) -> Any:
+    kinds = [part for kind in TEXT_KINDS for part in ("--filter", f"kind={kind}")]
+    for row in csv.DictReader(io.StringIO(printed(told, span, group, NUMBERS, *kinds))):
+        yield second_of(row["start"]), row[group] if group else None, [int(row[name]) for name in NUMBERS]
+
+
+def printed(told: Told, span: Span, group: str | None, measures: Sequence[str], *more: str) -> str:
+    """What `tallybook usage --csv` prints."""
+    start, end = (datetime.fromtimestamp(second, UTC).isoformat() for second in (span.start, span.end))
+    options = ["--start", start, "--end", end, "--bucket", span.width, "--timezone", span.zone, "--csv"]
+    options += ["--measures", ",".join(measures), *(["--by", group] if group else []), *more]
+    where = ["--url", str(told.org.admin.base_url), "--key", told.org.keys["admin"]]
+    result = CliRunner().invoke(main, ["usage", *options, *where])
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
 def through_openai(told: Told, server: ServerProcess, span: Span, group: str | None) -> Any:
     with OpenAI(admin_api_key=told.org.keys["admin"], base_url=f"{server.url}/v1") as client:
         usage: Any = client.admin.organization.usage
@@ -223,7 +242,7 @@ def through_mka1(told: Told, server: ServerProcess, span: Span, group: str | Non
 
 @pytest.mark.parametrize("group", [None, "model", "user_id", "api_key_id"])
 @SPANS
-@pytest.mark.parametrize("ask", [natively, by_csv, through_openai, through_mka1])
+@pytest.mark.parametrize("ask", [natively, by_csv, by_command, through_openai, through_mka1])
 def test_tokens_and_requests_are_the_same_everywhere(
     told: Told, server: ServerProcess, ask: Callable[..., Any], span: Span, group: str | None
 ) -> None:
@@ -273,7 +292,15 @@ def costs_natively(told: Told, span: Span, group: str | None) -> Costs:
 
 def costs_by_csv(told: Told, span: Span, group: str | None) -> Costs:
     query = native_query(span, group, measures=["cost_usd", "unpriced_requests"], format="csv")
-    rows = csv.DictReader(io.StringIO(told.org.admin.get("/v1/usage/query", params=query).raise_for_status().text))
+    return costs_in(told.org.admin.get("/v1/usage/query", params=query).raise_for_status().text, group)
+
+
+def costs_by_command(told: Told, span: Span, group: str | None) -> Costs:
+    return costs_in(printed(told, span, group, ["cost_usd", "unpriced_requests"]), group)
+
+
+def costs_in(text: str, group: str | None) -> Costs:
+    rows = csv.DictReader(io.StringIO(text))
     return summed((row[group] if group else None, row["cost_usd"], int(row["unpriced_requests"])) for row in rows)
 
 
@@ -306,7 +333,9 @@ def summed(rows: Any) -> Costs:
 
 @pytest.mark.parametrize("group", [None, "user_id", "api_key_id"])
 @SPANS
-@pytest.mark.parametrize("ask", [costs_natively, costs_by_csv, costs_through_openai, costs_through_mka1])
+@pytest.mark.parametrize(
+    "ask", [costs_natively, costs_by_csv, costs_by_command, costs_through_openai, costs_through_mka1]
+)
 def test_costs_are_the_same_to_the_picodollar_everywhere(
     told: Told, ask: Callable[[Told, Span, str | None], Costs], span: Span, group: str | None
 ) -> None:

@@ -163,6 +163,7 @@ def _ask(recorder: Recorder, seconds: str, instants: str) -> None:
             recorder.get(f"{path}?{seconds}")
     recorder.get("/api/v1/llm/usage/users/ana/stats")
     recorder.get(f"/v1/usage/query?{instants}&group_by=model")
+    recorder.get("/v1/audit?limit=1")
     recorder.get("/healthz")
     recorder.get("/readyz")
     recorder.get("/metrics")
