@@ -119,6 +119,15 @@ def _tell_events(recorder: Recorder, now: int) -> None:
     send("POST", f"{place}/amend", {"expected_revision": 1, "set": {"project_id": "search"}, "reason": "wrong project"})
     send("POST", f"{place}/void", {"expected_revision": 2, "reason": "a test call"})
     send("POST", f"{place}/restore", {"expected_revision": 2})
+    get(f"{place}/explain")
+    unpriced = {"id": "call-2", "occurred_at": now, "model": "new-model", "usage": usage}
+    send("POST", "/v1/events", unpriced)
+    rates = {"input_tokens": {"per": 1_000_000, "usd": "1"}, "output_tokens": {"per": 1_000_000, "usd": "4"}}
+    send("PUT", "/v1/prices", {"model": "new-model", "effective_from": "2024-01-01T00:00:00Z", "rates": rates})
+    send("POST", "/v1/events/reprice", {"filter": {"model": ["new-model"]}, "reason": "its price came late"})
+    (late,) = get("/v1/events?model=new-model")["data"]
+    amended = send("POST", f"/v1/events/{late['uid']}/amend", {"expected_revision": 2, "set": {"team_id": "red"}})
+    send("POST", f"/v1/corrections/{amended['correction']['id']}/undo", {"reason": "not theirs"})
     record = send(
         "POST", "/usage", {"api_name": "llm_query", "endpoint": "/chat", "units_used": 346, "cost_usd": 0.0043}
     )
@@ -153,6 +162,8 @@ def _tell_credits(recorder: Recorder) -> None:
     get("/v1/accounts")
     get("/v1/models")
     get("/v1/verify")
+    theirs = {"gpt-4o": {"litellm_provider": "openai", "mode": "chat", "output_cost_per_token": 1.1e-05}}
+    send("POST", "/v1/prices/compare", theirs)
     send("POST", "/v1/prices/sync")
     get("/v1/prices/diff")
 
