@@ -113,6 +113,7 @@ def test_it_is_openapi_3_1(document: Node) -> None:
         assert set(item) <= METHODS | {"parameters", "summary", "description"}
     for name in document["components"]["schemas"]:
         assert COMPONENT.fullmatch(name)
+        assert "__" not in name, "two forms of one name"
 
 
 def test_no_reference_dangles_and_no_schema_is_left_over(document: Node) -> None:

@@ -19,7 +19,7 @@ class VerifyQuery(BaseModel):
     all_orgs: bool = Field(False, description="Every org; cluster admins only.")
 
 
-class DifferenceShown(BaseModel):
+class BookDifference(BaseModel):
     """Amounts are in microcredits, instants in microseconds since 1970, UTC."""
 
     org_id: str
@@ -38,7 +38,7 @@ class Verification(BaseModel):
     reservations: int
     usage_records: int = Field(description="Usage that explains a transaction.")
     corrections: int = Field(description="Corrections of such usage, with what they gave back.")
-    difference: DifferenceShown | None = Field(description="The first one; null if the books agree.")
+    difference: BookDifference | None = Field(description="The first one; null if the books agree.")
 
 
 def router(ledger: LedgerService, audit: UsageAudit, refunds: RefundAudit, orgs: OrgService) -> APIRouter:
@@ -79,7 +79,7 @@ def _add(total: Verification, org_id: str, ledger: LedgerService, audit: UsageAu
         total.corrections += corrected.corrections
         difference = corrected.difference
     if difference is not None:
-        total.difference = DifferenceShown(org_id=org_id, **vars(difference))
+        total.difference = BookDifference(org_id=org_id, **vars(difference))
 
 
 def _all_org_ids(orgs: OrgService) -> list[str]:
