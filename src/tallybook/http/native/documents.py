@@ -90,7 +90,7 @@ def _event() -> Schema:
             "metadata": {"type": "object"},
             "api_key_used": _TEXT,
             "unpriced_reason": _TEXT,
-            "refunded": {"const": True},
+            "refunded": {"type": "boolean"},
             "latency_ms": _INTEGER,
             "ttft_ms": _INTEGER,
         },
