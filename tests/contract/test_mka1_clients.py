@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.clients.mka1 import NEWEST, Client, Refused, client
+from tests.clients.published import NEWEST, Client, Refused, client
 from tests.conftest import LONG
 from tests.contract.mka1_usage import (
     DAY,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tallybook.sdk import exact_json
-from tests.clients.mka1 import NEWEST, Client, Refused, client
+from tests.clients.published import NEWEST, Client, Refused, client
 from tests.contract.mka1_usage import DAY, START, Event, events_of_every_kind, to_send
 from tests.contract.readers import Org, org_on, refused
 from tests.serving import ServerProcess

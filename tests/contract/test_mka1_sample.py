@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.mka1 import interpreter
+from tests.clients.published import interpreter
 from tests.conftest import LONG
 from tests.serving import ServerProcess
 

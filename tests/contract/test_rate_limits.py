@@ -10,7 +10,7 @@ import pytest
 from tallybook.settings import Settings
 from tallybook.wiring import build
 from tests.admin_rooms import ADMIN_KEY, AppClient, StillClock
-from tests.clients.mka1 import NEWEST, Refused, client
+from tests.clients.published import NEWEST, Refused, client
 from tests.serving import ServerProcess
 
 LIMIT = 5
