@@ -43,6 +43,8 @@ from tallybook.orgs.model import DEFAULT_ORG
 from tallybook.orgs.service import OrgService
 from tallybook.plans.service import PlanService
 from tallybook.pricing.service import PricingService
+from tallybook.requests.feedback import FeedbackService
+from tallybook.requests.service import RequestLog
 from tallybook.settings import Settings
 from tallybook.settlement.drain import Drain
 from tallybook.settlement.linking import Linking
@@ -59,6 +61,7 @@ from tallybook.storage.duckdb.reading import DuckUsageStore
 from tallybook.storage.duckdb.settlement import DuckBilledEvents
 from tallybook.storage.private_file import write_private
 from tallybook.storage.sqlite.engine import SqliteEngine
+from tallybook.storage.sqlite.feedback import SqliteFeedbackStore
 from tallybook.storage.sqlite.journal import SqliteJournal, SqliteJournalLog
 from tallybook.storage.sqlite.keys import SqliteKeyStore
 from tallybook.storage.sqlite.ledger import SqliteLedgerStore
@@ -159,6 +162,9 @@ def build(
     explaining = AuditService(usage, corrections, pricing, book, ledger.transactions_of, charged, clock)
     refund_audit = RefundAudit(refunds, book, drain.before_read)
     admin_log = AdminLog([SqliteJournalLog(sqlite), DuckCorrectionLog(book)], drain.before_read)
+    feedback_store = SqliteFeedbackStore(sqlite)
+    request_log = RequestLog(usage, feedback_store)
+    feedback = FeedbackService(request_log, feedback_store, sqlite, clock)
     metrics = _metrics(metering, duck, settlement)
     gate = Gate(auth, _rates(settings, clock))
     credit_operations = credits.operations(
@@ -212,7 +218,7 @@ def build(
                 cursors,
                 read_litellm,
             ),
-            mka1.router(usage, unpaged_buckets_max=settings.unpaged_buckets_max),
+            *mka1.routers(usage, request_log, feedback, unpaged_buckets_max=settings.unpaged_buckets_max),
             *openai.routers(usage),
             credits.router(credit_operations),
             usage_log.router(auth, metering, usage, corrections),

@@ -50,11 +50,22 @@ READERS = {
     "GET /api/v1/llm/usage/files",
     "GET /api/v1/llm/usage/costs",
     "GET /api/v1/llm/usage/users/{userId}/stats",
+    "GET /api/v1/llm/usage/users/{userId}/completions",
+    "GET /api/v1/llm/usage/completions/{requestId}",
+    "GET /api/v1/llm/feedback/completions/{id}",
+    "GET /api/v1/llm/feedback/responses/{id}",
     "GET /api/v1/sandbox/usage",
 }
 OF_OTHERS = {"GET /usage/user/{user_id}"}
 """Where members who may call the route are refused for asking about somebody else."""
-INGESTERS = {"POST /v1/events", "POST /usage"}
+INGESTERS = {
+    "POST /v1/events",
+    "POST /usage",
+    "POST /api/v1/llm/feedback/completions",
+    "PUT /api/v1/llm/feedback/completions/{id}",
+    "POST /api/v1/llm/feedback/responses",
+    "PUT /api/v1/llm/feedback/responses/{id}",
+}
 CORRECTORS = {
     "POST /v1/events/{uid}/amend",
     "POST /v1/events/{uid}/void",

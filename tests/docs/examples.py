@@ -169,10 +169,11 @@ def _tell_credits(recorder: Recorder) -> None:
 
 
 def _ask(recorder: Recorder, seconds: str, instants: str) -> None:
-    for path in recorder.document["paths"]:
-        if path.startswith(("/v1/organization/", "/api/v1/")) and "{" not in path:
+    for path, operations in recorder.document["paths"].items():
+        if path.startswith(("/v1/organization/", "/api/v1/")) and "{" not in path and "get" in operations:
             recorder.get(f"{path}?{seconds}")
     recorder.get("/api/v1/llm/usage/users/ana/stats")
+    _rate(recorder)
     recorder.get(f"/v1/usage/query?{instants}&group_by=model")
     recorder.get("/v1/audit?limit=1")
     recorder.get("/healthz")
@@ -186,3 +187,13 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+
+
+def _rate(recorder: Recorder) -> None:
+    for service, request_id in (("completions", "call-1"), ("responses", "call-response")):
+        path = f"/api/v1/llm/feedback/{service}"
+        recorder.send("POST", path, {"id": request_id, "rating": "thumbs_up", "description": "Right, and short."})
+        recorder.get(f"{path}/{request_id}")
+        recorder.send("PUT", f"{path}/{request_id}", {"rating": "thumbs_down", "description": None})
+    recorder.get("/api/v1/llm/usage/users/ana/completions?limit=1")
+    recorder.get("/api/v1/llm/usage/completions/call-1")

@@ -7,21 +7,24 @@ from tallybook.analytics.query import MEASURES
 from tallybook.core.counters import Aggregate
 from tallybook.http.mka1 import costs
 from tallybook.http.mka1.operations import OPERATIONS, Operation
+from tallybook.requests.model import Rating
 
 Schema = dict[str, Any]
 
 LLM_COSTS, COSTS, USER_STATS = "Mka1LlmCosts", "Mka1Costs", "Mka1UserStats"
+REQUEST, REQUESTS, FEEDBACK = "Mka1Request", "Mka1Requests", "Mka1Feedback"
 
 _TEXT: Schema = {"type": "string"}
 _TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
 _COUNT: Schema = {"type": "integer", "minimum": 0}
 _AMOUNT: Schema = {"type": "number", "minimum": 0}
+_INSTANT: Schema = {"type": "string", "format": "date-time"}
 
 
-def answers(name: str) -> Schema:
+def answers(name: str, status: int = 200) -> Schema:
     """The part of an operation that says it answers the form of that name."""
     content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}}}
-    return {"responses": {"200": {"description": "The answer", "content": content}}}
+    return {"responses": {str(status): {"description": "The answer", "content": content}}}
 
 
 def page_name(operation: Operation) -> str:
@@ -104,10 +107,44 @@ def _user_stats() -> Schema:
     )
 
 
+def _request() -> Schema:
+    rating = {"enum": [*Rating, None]}
+    record = _object(
+        {
+            "id": _TEXT,
+            "requestId": _TEXT,
+            **dict.fromkeys(("userId", "model"), _TEXT_OR_NULL),
+            **dict.fromkeys(("promptTokens", "completionTokens", "totalTokens"), _COUNT),
+            "finishReason": _TEXT_OR_NULL,
+            "stream": {"type": "boolean"},
+            "feedbackRating": rating,
+            "feedbackDescription": _TEXT_OR_NULL,
+            "createdAt": _INSTANT,
+            "updatedAt": _INSTANT,
+        }
+    )
+    record["properties"]["messages"] = {"description": "As they were sent, where the org keeps them."}
+    return record
+
+
+def _requests() -> Schema:
+    numbers = _object(dict.fromkeys(("page", "limit", "total", "totalPages"), _COUNT))
+    return _object({"completions": _list_of({"$ref": f"#/components/schemas/{REQUEST}"}), "pagination": numbers})
+
+
+def _feedback() -> Schema:
+    shown = _object({"id": _TEXT, "created_at": _INSTANT, "updated_at": _INSTANT})
+    shown["properties"] |= {"rating": {"enum": list(Rating)}, "description": _TEXT}
+    return shown
+
+
 SCHEMAS: Mapping[str, Schema] = {
     **{page_name(operation): _page(operation) for operation in OPERATIONS},
     LLM_COSTS: _llm_costs(),
     COSTS: _object(_report({**_labels(costs.DIMENSIONS), "cost": _AMOUNT}, {"total_cost": _AMOUNT})),
     USER_STATS: _user_stats(),
+    REQUEST: _request(),
+    REQUESTS: _requests(),
+    FEEDBACK: _feedback(),
 }
 """The forms of all answers, by name."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from tallybook.analytics.answer import UsageBucket
-from tallybook.analytics.query import Dimension, UsageQuery, conditions_of
+from tallybook.analytics.query import Dimension, Reach, UsageQuery, conditions_of
 from tallybook.auth.key import Caller
 from tallybook.core.errors import Forbidden, invalid
 from tallybook.core.time_window import BadInstant, TimeWindow, instant_text, parse_span
@@ -26,9 +26,7 @@ def to_stats_query(user_id: str, params: StatsParams, caller: Caller, *, buckets
 
     Raises `InvalidInput` for its dates and `Forbidden` for a user that the caller may not see.
     """
-    reach = reach_of(caller)
-    if reach.user_id not in (None, user_id) and reach.external_user_id != user_id:
-        raise Forbidden("this key may only see usage of its own user")
+    reach = reach_to(user_id, caller)
     first, last = _span("startDate", params.startDate), _span("endDate", params.endDate)
     if first and last and last.end_us <= first.start_us:
         raise invalid("query", "endDate", msg="must not be before startDate")
@@ -45,6 +43,14 @@ def to_stats_query(user_id: str, params: StatsParams, caller: Caller, *, buckets
         measures=MEASURES,
         buckets_max=buckets_max,
     )
+
+
+def reach_to(user_id: str, caller: Caller) -> Reach:
+    """The caller's reach. Raises `Forbidden` for a user that is beyond it."""
+    reach = reach_of(caller)
+    if reach.user_id not in (None, user_id) and reach.external_user_id != user_id:
+        raise Forbidden("this key may only see usage of its own user")
+    return reach
 
 
 def to_wire_stats(user_id: str, params: StatsParams, days: Iterable[UsageBucket]) -> dict[str, Any]:

@@ -1,0 +1,50 @@
+"""A request as its log shows it. Instants are microseconds since 1970, UTC."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tallybook.analytics.answer import EventRecord
+
+DESCRIPTION_CHARS_MAX = 2_000
+
+
+class Rating(StrEnum):
+    THUMBS_UP = "thumbs_up"
+    THUMBS_DOWN = "thumbs_down"
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """What somebody thought of an answer. Both None: it was given and taken back."""
+
+    rating: Rating | None
+    description: str | None
+    updated_at_us: int
+
+
+@dataclass(frozen=True)
+class LoggedRequest:
+    """An event with its feedback. `messages` is JSON text, where it is kept."""
+
+    event: EventRecord
+    feedback: Feedback | None = None
+    messages: bytes | None = None
+
+    @property
+    def request_id(self) -> str:
+        return str(self.event.fields.get("request_id", self.event.event_id))
+
+    @property
+    def updated_at_us(self) -> int:
+        """The newest correction or feedback; without any, when it happened."""
+        corrected_at_us = self.event.recorded_at_us if self.event.revision > 1 else 0
+        feedback_at_us = self.feedback.updated_at_us if self.feedback else 0
+        return max(self.event.occurred_at_us, corrected_at_us, feedback_at_us)
+
+
+@dataclass(frozen=True)
+class LogPage:
+    """`total` counts the requests of all pages."""
+
+    requests: tuple[LoggedRequest, ...]
+    total: int

@@ -1,0 +1,71 @@
+"""The request log: the requests of a user, newest first, and one request by its id."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tallybook.analytics.answer import EventRecord
+from tallybook.analytics.plan import STORABLE
+from tallybook.analytics.query import Condition, Dimension, EventQuery, Reach, UsageQuery
+from tallybook.analytics.service import UsageService
+from tallybook.core.time_window import Bucket
+from tallybook.requests.errors import NoSuchRequest
+from tallybook.requests.model import LoggedRequest, LogPage
+from tallybook.requests.store import FeedbackStore
+
+KINDS = ("completion", "response")
+"""Kinds of events that are requests."""
+
+
+@dataclass(frozen=True)
+class Of:
+    """Whose requests: those within reach, in one org, of a platform user or end user of that id."""
+
+    reach: Reach
+    user_id: str
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        return of_kinds(KINDS), Condition((Dimension.USER_ID, Dimension.EXTERNAL_USER_ID), (self.user_id,))
+
+
+class RequestLog:
+    def __init__(self, usage: UsageService, feedback: FeedbackStore) -> None:
+        self._usage = usage
+        self._feedback = feedback
+
+    def of_user(self, of: Of, *, limit: int, offset: int) -> LogPage:
+        """At most `limit` requests behind the newest `offset`, and how many there are in all."""
+        total = self._count(of)
+        if offset >= total:
+            return LogPage((), total)
+        found = self._usage.list_events(EventQuery(of.reach, conditions=of.conditions, limit=limit, offset=offset))
+        return LogPage(self._logged(found.events), total)
+
+    def get(self, reach: Reach, request_id: str, kinds: Sequence[str] = KINDS) -> LoggedRequest:
+        """The newest event of that request id and one of the kinds. Raises `NoSuchRequest`."""
+        asked = EventQuery(reach, conditions=(of_kinds(kinds),), request_ids=(request_id,), limit=1)
+        found = self._logged(self._usage.list_events(asked).events)
+        if not found:
+            raise NoSuchRequest(request_id)
+        return found[0]
+
+    def _count(self, of: Of) -> int:
+        asked = UsageQuery(
+            of.reach,
+            STORABLE.start_us,
+            STORABLE.end_us,
+            bucket=Bucket.ALL,
+            conditions=of.conditions,
+            measures=("events",),
+        )
+        return sum(row.numbers[0] or 0 for bucket in self._usage.query(asked).buckets for row in bucket.rows)
+
+    def _logged(self, events: Sequence[EventRecord]) -> tuple[LoggedRequest, ...]:
+        if not events:
+            return ()
+        feedback = self._feedback.find_all(events[0].org_id, [event.uid for event in events])
+        return tuple(LoggedRequest(event, feedback.get(event.uid)) for event in events)
+
+
+def of_kinds(kinds: Sequence[str]) -> Condition:
+    return Condition((Dimension.KIND,), tuple(kinds))
