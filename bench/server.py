@@ -79,6 +79,8 @@ def _serve(data_dir: Path, settings: dict[str, Any]) -> None:
             http="httptools",
             log_config=None,
             access_log=False,
+            server_header=False,
+            proxy_headers=False,
             lifespan="on",
         )
     ).run()
