@@ -2,21 +2,29 @@
 
 from collections.abc import Iterable
 
-from tallybook.analytics.plan import LinePlan
+from tallybook.analytics.plan import LinePlan, Span
 from tallybook.analytics.query import GIVEN, LineItem
-from tallybook.storage.duckdb.in_force import Sql, joined
+from tallybook.storage.duckdb.in_force import Sql, in_force, joined
 from tallybook.storage.duckdb.usage_sql import LINES, POOLED, chosen, grouping
 
 
-def lines(plan: LinePlan, *, corrected: bool) -> Sql:
-    """Rows of (bucket, grouped values…, model, unit, cost, quantity), in the order of `UsageStore.lines`."""
+def charged(span: Span) -> Sql:
+    """One row: for each of `LINES`, whether any fact of the span was charged for it."""
+    return Sql("SELECT " + ", ".join(f"count(cost_{unit}) > 0" for unit in LINES)) + in_force(span, corrected=False)
+
+
+def lines(plan: LinePlan, units: Iterable[str], *, corrected: bool) -> Sql:
+    """Rows of (bucket, grouped values…, model, unit, cost, quantity), in the order of `UsageStore.lines`.
+
+    `units` are those that are charged for in the span: each that is summed up takes its time.
+    """
     keys = [*grouping(plan.counted), Sql("fact.model AS line_model")]
     order = ", ".join(f"{ordinal} NULLS LAST" for ordinal in range(1, len(keys) + 2))
     # Summed first: a row for each line of each event would be many times as many.
     summed = (
         Sql("SELECT")
         + joined(", ", keys)
-        + Sql(f", unnest([{', '.join(_summed_lines())}], recursive := true)")
+        + Sql(f", unnest([{', '.join(_summed_lines(units))}], recursive := true)")
         + chosen(plan.counted, corrected=corrected)
         + Sql("AND cost IS NOT NULL GROUP BY " + ", ".join(str(ordinal) for ordinal in range(1, len(keys) + 1)))
     )
@@ -29,8 +37,8 @@ def lines(plan: LinePlan, *, corrected: bool) -> Sql:
     )
 
 
-def _summed_lines() -> Iterable[str]:
-    for unit in LINES:
+def _summed_lines(units: Iterable[str]) -> Iterable[str]:
+    for unit in units:
         quantity = f"sum({_quantity(unit)}) FILTER (WHERE cost_{unit} IS NOT NULL)"
         yield _line(unit, f"sum(cost_{unit})", quantity)
     yield _line(GIVEN, f"sum(cost) FILTER (WHERE pricing = '{GIVEN}')", "NULL::HUGEINT")

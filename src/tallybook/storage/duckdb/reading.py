@@ -44,7 +44,9 @@ class DuckUsageStore:
         with self._snapshot() as reader:
             span = _capped(reader, plan.counted.span, plan.counted.as_of_us)
             plan = replace(plan, counted=replace(plan.counted, span=span))
-            rows = _rows(reader, line_sql.lines(plan, corrected=_has_corrections(reader, span)))
+            (charged,) = _rows(reader, line_sql.charged(span))
+            units = [unit for unit, is_charged in zip(usage_sql.LINES, charged, strict=True) if is_charged]
+            rows = _rows(reader, line_sql.lines(plan, units, corrected=_has_corrections(reader, span)))
         return [
             BucketLine(bucket, LineRow(tuple(group), LineItem(model, unit), cost_pico, quantity))
             for bucket, *group, model, unit, cost_pico, quantity in rows
