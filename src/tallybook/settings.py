@@ -28,6 +28,9 @@ class Settings(BaseSettings):
     )
 
     body_bytes_max: int = Field(16 * 2**20, ge=1024, description="Largest request body in bytes, after inflating.")
+    message_bytes_max: int = Field(
+        64 * 2**10, ge=1024, description="Most bytes of messages kept with an event; the rest is cut off, visibly."
+    )
     batch_events_max: int = Field(10_000, ge=1, description="Most events in one request.")
     ingest_queue_events: int = Field(50_000, ge=1, description="Events waiting for the writer before 503 is answered.")
     ingest_flush_events: int = Field(10_000, ge=1, description="Most events in one commit.")

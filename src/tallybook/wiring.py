@@ -44,6 +44,7 @@ from tallybook.orgs.service import OrgService
 from tallybook.plans.service import PlanService
 from tallybook.pricing.service import PricingService
 from tallybook.requests.feedback import FeedbackService
+from tallybook.requests.messages import Messages, Policy
 from tallybook.requests.service import RequestLog
 from tallybook.settings import Settings
 from tallybook.settlement.drain import Drain
@@ -65,6 +66,7 @@ from tallybook.storage.sqlite.feedback import SqliteFeedbackStore
 from tallybook.storage.sqlite.journal import SqliteJournal, SqliteJournalLog
 from tallybook.storage.sqlite.keys import SqliteKeyStore
 from tallybook.storage.sqlite.ledger import SqliteLedgerStore
+from tallybook.storage.sqlite.messages import SqliteMessageStore
 from tallybook.storage.sqlite.orgs import SqliteOrgStore
 from tallybook.storage.sqlite.plans import SqlitePlanStore
 from tallybook.storage.sqlite.prices import SqlitePriceStore
@@ -73,6 +75,7 @@ from tallybook.storage.sqlite.settlement import SqliteSettlementStore
 
 _PURGE_SECONDS = 3600
 _SWEEP_SECONDS = 1
+_EXPIRY_SECONDS = 600
 _GRANTS_BEHIND_US_MAX = MINUTE_US
 """How late grants may be before the server calls itself not ready."""
 _STARTED = "start"
@@ -109,6 +112,8 @@ def build(
         settings.data_dir / "events.duckdb", memory=settings.duckdb_memory, threads=settings.duckdb_threads
     )
     sqlite = SqliteEngine(settings.data_dir / "ledger.sqlite", clock, reach=reach)
+    said = SqliteEngine(settings.data_dir / "messages.sqlite", clock, name="message", migrations="message_migrations")
+    message_store = SqliteMessageStore(said)
     journal = SqliteJournal()
     orgs = OrgService(SqliteOrgStore(sqlite), sqlite, journal, clock)
     auth = AuthService(SqliteKeyStore(sqlite), sqlite, journal, clock, secret=secret, org_exists=orgs.exists)
@@ -162,8 +167,9 @@ def build(
     explaining = AuditService(usage, corrections, pricing, book, ledger.transactions_of, charged, clock)
     refund_audit = RefundAudit(refunds, book, drain.before_read)
     admin_log = AdminLog([SqliteJournalLog(sqlite), DuckCorrectionLog(book)], drain.before_read)
+    messages = Messages(message_store, partial(_policy_of, orgs), clock, bytes_max=settings.message_bytes_max)
     feedback_store = SqliteFeedbackStore(sqlite)
-    request_log = RequestLog(usage, feedback_store)
+    request_log = RequestLog(usage, feedback_store, message_store)
     feedback = FeedbackService(request_log, feedback_store, sqlite, clock)
     metrics = _metrics(metering, duck, settlement)
     gate = Gate(auth, _rates(settings, clock))
@@ -185,12 +191,14 @@ def build(
             metering.close()
         finally:
             sqlite.close()
+            said.close()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         jobs = [
             asyncio.create_task(_purge_outcomes(sqlite, clock, settings.idempotency_retention_days)),
             asyncio.create_task(_purge_outcomes(direct, clock, settings.idempotency_retention_days)),
+            asyncio.create_task(_expire_messages(messages)),
             asyncio.create_task(_expire_reservations(ledger)),
             asyncio.create_task(_grant_plans(plans)),
         ]
@@ -226,7 +234,13 @@ def build(
         {
             ingest.PATH: {
                 "POST": ingest.IngestEndpoint(
-                    gate, metering, linking, metrics, read_answer, body_bytes_max=settings.body_bytes_max
+                    gate,
+                    metering,
+                    linking,
+                    metrics,
+                    read_answer,
+                    messages,
+                    body_bytes_max=settings.body_bytes_max,
                 )
             },
             **credits.raw_routes(credit_operations, gate, body_bytes_max=settings.body_bytes_max),
@@ -268,6 +282,20 @@ async def _purge_outcomes(kept: Outcomes, clock: Clock, retention_days: int) -> 
         except Overloaded as error:  # there is always a next time
             log.warning("outcomes not purged", reason=str(error))
         await asyncio.sleep(_PURGE_SECONDS)
+
+
+async def _expire_messages(messages: Messages) -> None:
+    while True:
+        try:
+            await messages.expire()
+        except Overloaded as error:
+            log.warning("messages not expired", reason=str(error))
+        await asyncio.sleep(_EXPIRY_SECONDS)
+
+
+def _policy_of(orgs: OrgService, org_id: str) -> Policy:
+    settings = orgs.settings_of(org_id)
+    return Policy(settings.store_messages, settings.message_retention_days)
 
 
 async def _expire_reservations(ledger: LedgerService) -> None:

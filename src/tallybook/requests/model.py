@@ -1,7 +1,9 @@
 """A request as its log shows it. Instants are microseconds since 1970, UTC."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from tallybook.analytics.answer import EventRecord
 
@@ -48,3 +50,11 @@ class LogPage:
 
     requests: tuple[LoggedRequest, ...]
     total: int
+
+
+class Chunk(NamedTuple):
+    """Messages of some events of one org, by uid, as they are to be stored. `kept_at_us` in microseconds."""
+
+    org_id: str
+    kept_at_us: int
+    texts: Sequence[tuple[bytes, bytes]]

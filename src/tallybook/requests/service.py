@@ -10,7 +10,7 @@ from tallybook.analytics.service import UsageService
 from tallybook.core.time_window import Bucket
 from tallybook.requests.errors import NoSuchRequest
 from tallybook.requests.model import LoggedRequest, LogPage
-from tallybook.requests.store import FeedbackStore
+from tallybook.requests.store import FeedbackStore, MessageStore
 
 KINDS = ("completion", "response")
 """Kinds of events that are requests."""
@@ -29,9 +29,10 @@ class Of:
 
 
 class RequestLog:
-    def __init__(self, usage: UsageService, feedback: FeedbackStore) -> None:
+    def __init__(self, usage: UsageService, feedback: FeedbackStore, messages: MessageStore) -> None:
         self._usage = usage
         self._feedback = feedback
+        self._messages = messages
 
     def of_user(self, of: Of, *, limit: int, offset: int) -> LogPage:
         """At most `limit` requests behind the newest `offset`, and how many there are in all."""
@@ -63,8 +64,9 @@ class RequestLog:
     def _logged(self, events: Sequence[EventRecord]) -> tuple[LoggedRequest, ...]:
         if not events:
             return ()
-        feedback = self._feedback.find_all(events[0].org_id, [event.uid for event in events])
-        return tuple(LoggedRequest(event, feedback.get(event.uid)) for event in events)
+        uids = [event.uid for event in events]
+        feedback, messages = self._feedback.find_all(events[0].org_id, uids), self._messages.find_all(uids)
+        return tuple(LoggedRequest(event, feedback.get(event.uid), messages.get(event.uid)) for event in events)
 
 
 def of_kinds(kinds: Sequence[str]) -> Condition:

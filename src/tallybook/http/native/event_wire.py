@@ -6,7 +6,7 @@ field by field, which is slow, but lists all faults by index.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, cast, get_type_hints
 
@@ -91,6 +91,8 @@ class Reading:
     texts_checked: bool = False
     """Whether the texts are known to be within their lengths and without control characters."""
     answers: Mapping[int, Any] = field(default_factory=dict)
+    messages: Mapping[int, bytes] = field(default_factory=dict)
+    """JSON texts by the index of the event, if they were asked for."""
 
 
 _DEFAULT_KIND = UsageEvent().kind
@@ -107,19 +109,20 @@ def _number(text: str) -> Decimal:
 
 _DECODE_ANY = msgspec.json.Decoder(float_hook=_number).decode
 _ENCODE = msgspec.json.Encoder(order="deterministic", decimal_format="number").encode
+_ENCODE_AS_IT_IS = msgspec.json.Encoder(decimal_format="number").encode
 
 
-def read_events(body: bytes, content_type: str, *, strict: bool) -> Reading:
+def read_events(body: bytes, content_type: str, *, strict: bool, with_messages: bool = False) -> Reading:
     """The events of a request body. Raises `MalformedInput` for what is not JSON, `InvalidInput` for another shape."""
-    reading = None if strict else _read_fast(body, _is_ndjson(content_type))
-    return reading or read_field_by_field(body, content_type, strict=strict)
+    reading = None if strict else _read_fast(body, _is_ndjson(content_type), with_messages)
+    return reading or read_field_by_field(body, content_type, strict=strict, with_messages=with_messages)
 
 
 def _is_ndjson(content_type: str) -> bool:
     return content_type.partition(";")[0].strip().lower() == NDJSON
 
 
-def _read_fast(body: bytes, ndjson: bool) -> Reading | None:
+def _read_fast(body: bytes, ndjson: bool, with_messages: bool) -> Reading | None:
     """None for a body that is not well formed throughout, whatever the reason."""
     plain = body.isascii()
     decimals: set[str] = set()
@@ -136,13 +139,20 @@ def _read_fast(body: bytes, ndjson: bool) -> Reading | None:
         events = [_event(wire, decimals) for wire in sent]
         # A name can also be spelled in escapes.
         answers = _answers(sent) if b"provider_response" in body or b"\\u00" in body else {}
+        messages = _messages(sent) if with_messages else {}
     except (msgspec.DecodeError, ValueError, RecursionError):
         return None
     if decimals and _may_quote(body, decimals):
         return None
     # Lengths are part of the types; and JSON can spell a control character only by a backslash or these bytes.
     checked = plain and b"\\" not in body and b"\x7f" not in body
-    return Reading(events, (), bare, texts_checked=checked, answers=answers)
+    return Reading(events, (), bare, texts_checked=checked, answers=answers, messages=messages)
+
+
+def _messages(sent: Sequence[WireEvent]) -> dict[int, bytes]:
+    """As they were sent, byte for byte."""
+    texts = {index: bytes(wire.messages) for index, wire in enumerate(sent) if wire.messages}
+    return {index: text for index, text in texts.items() if text != b"null"}
 
 
 def _answers(sent: Sequence[WireEvent]) -> dict[int, Any]:
@@ -226,12 +236,16 @@ def _metadata_text(value: Any) -> str:
     if not isinstance(value, dict):
         raise ValueError("must be an object")
     text = _ENCODE(value)
+    _check_numbers(text)
+    return text.decode()
+
+
+def _check_numbers(text: bytes) -> None:
     if b"Infinity" in text:
         try:
             _DECODE_ANY(text)
         except msgspec.DecodeError:
             raise ValueError("holds a number beyond all bounds") from None
-    return text.decode()
 
 
 _INTEGER = frozenset({int})
@@ -271,11 +285,12 @@ def _decimal_amount(amount: int | Decimal, scale: int) -> int:
 # The slow path: the same types, one field at a time.
 
 
-def read_field_by_field(body: bytes, content_type: str, *, strict: bool) -> Reading:
+def read_field_by_field(body: bytes, content_type: str, *, strict: bool, with_messages: bool = False) -> Reading:
     """As `read_events`, but slow for a large body."""
     try:
         body.decode()
-        return _read_lines(body, strict) if _is_ndjson(content_type) else _read_document(_DECODE_ANY(body), strict)
+        reading = _read_lines(body, strict) if _is_ndjson(content_type) else _read_document(_DECODE_ANY(body), strict)
+        return reading if with_messages else replace(reading, messages={})
     except UnicodeDecodeError as error:
         raise MalformedInput(f"the body is not UTF-8 (byte {error.start})") from None
     except RecursionError:
@@ -319,6 +334,7 @@ def _read_objects(objects: Sequence[Any], strict: bool, *, bare: bool) -> Readin
     events: list[UsageEvent | None] = []
     faults: list[Fault] = []
     answers: dict[int, Any] = {}
+    messages: dict[int, bytes] = {}
     for index, sent in enumerate(objects):
         if not isinstance(sent, dict):
             what = "is not valid JSON" if isinstance(sent, _BrokenLine) else "must be an object"
@@ -329,9 +345,11 @@ def _read_objects(objects: Sequence[Any], strict: bool, *, bare: bool) -> Readin
             found = [Fault(("events", index, *fault.loc), fault.msg) for fault in found]
             if not found and sent.get("provider_response") is not None:
                 answers[index] = sent["provider_response"]
+            if not found and sent.get("messages") is not None:
+                messages[index] = _ENCODE_AS_IT_IS(sent["messages"])
         faults.extend(found)
         events.append(None if found else event)
-    return Reading(events, faults, bare, answers=answers)
+    return Reading(events, faults, bare, answers=answers, messages=messages)
 
 
 _TYPES = get_type_hints(WireEvent, include_extras=True)
@@ -390,7 +408,8 @@ def _read_metadata(value: Any, kind: Any) -> str:
 
 
 def _read_messages(value: Any, kind: Any) -> None:
-    """Message bodies are not kept."""
+    """Any JSON; of no use to the event itself."""
+    _check_numbers(_ENCODE_AS_IT_IS(value))
 
 
 def _read_answer(value: Any, kind: Any) -> None:

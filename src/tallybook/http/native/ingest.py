@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
 import msgspec
@@ -22,6 +22,7 @@ from tallybook.metering.answers import ReadAnswer
 from tallybook.metering.errors import EventConflict
 from tallybook.metering.event import Outcome, Sender, Status, Submission
 from tallybook.metering.service import MeteringService
+from tallybook.requests.messages import Messages
 from tallybook.settlement.linking import Linking
 
 PATH = "/v1/events"
@@ -64,7 +65,7 @@ def _document() -> Mapping[str, Any]:
     fields = schemas["WireEvent"]["properties"]
     fields["usage"] = {"anyOf": [_usage_schema(), {"type": "null"}], "default": None}
     fields["metadata"] = {"anyOf": [{"type": "object"}, {"type": "null"}], "default": None}
-    fields["messages"] = {"description": "Not kept."}
+    fields["messages"] = {"description": "Anything. Kept only where the org has set store_messages."}
     fields["provider_response"] = {
         "anyOf": [{"type": "object"}, {"type": "array", "items": {"type": "object"}}, {"type": "null"}],
         "default": None,
@@ -115,6 +116,16 @@ def _usage_schema() -> Mapping[str, Any]:
 DOCUMENT = _document()
 
 
+class _Prepared(NamedTuple):
+    """A batch that may be stored. `messages` are packed; `unread` as in `Result`, by index."""
+
+    submissions: Sequence[Submission]
+    sender: Sender
+    bare: bool
+    unread: Mapping[int, Sequence[str]]
+    messages: Sequence[object]
+
+
 class IngestEndpoint:
     """Reads, checks and stores a batch; answers after the commit."""
 
@@ -125,6 +136,7 @@ class IngestEndpoint:
         linking: Linking,
         metrics: Metrics,
         read_answer: ReadAnswer,
+        messages: Messages,
         *,
         body_bytes_max: int,
     ) -> None:
@@ -133,6 +145,7 @@ class IngestEndpoint:
         self._linking = linking
         self._metrics = metrics
         self._read_answer = read_answer
+        self._messages = messages
         self._body_bytes_max = body_bytes_max
 
     async def __call__(
@@ -153,10 +166,14 @@ class IngestEndpoint:
         )
         # So is one with answers to read: the first of them takes seconds.
         if len(body) < _LARGE_BODY_BYTES and not _may_hold_answers(body):
-            submissions, sender, bare, unread = self._prepare(*work)
+            submissions, sender, bare, unread, messages = self._prepare(*work)
         else:
-            submissions, sender, bare, unread = await asyncio.to_thread(self._prepare, *work)
+            submissions, sender, bare, unread, messages = await asyncio.to_thread(self._prepare, *work)
+        if messages:
+            await self._messages.keep(messages)
         outcomes = await self._linking.store(submissions, sender)
+        if messages:
+            await self._messages.forget(_known(submissions, outcomes))
         if bare and outcomes[0].status is Status.CONFLICT:
             self._metrics.events(conflicts=1)
             raise EventConflict(submissions[0].event_id, outcomes[0])
@@ -172,8 +189,9 @@ class IngestEndpoint:
 
     def _prepare(
         self, body: bytes, content_type: str, strict: bool, caller: Caller, idempotency_key: str | None
-    ) -> tuple[Sequence[Submission], Sender, bool, Mapping[int, Sequence[str]]]:
-        reading = read_events(body, content_type, strict=strict)
+    ) -> _Prepared:
+        keeps = self._messages.keeps(caller.org_id)
+        reading = read_events(body, content_type, strict=strict, with_messages=keeps)
         unread: Mapping[int, Sequence[str]] = {}
         if reading.answers:
             reading, unread = with_answers(reading, self._read_answer)
@@ -185,7 +203,10 @@ class IngestEndpoint:
             faults=reading.faults,
             texts_checked=reading.texts_checked,
         )
-        return self._linking.admit(submissions), sender, reading.bare, unread
+        admitted = self._linking.admit(submissions)
+        messages = {admitted[index].uid: text for index, text in reading.messages.items()}
+        packed = self._messages.packed(caller.org_id, messages) if messages else ()
+        return _Prepared(admitted, sender, reading.bare, unread, packed)
 
     def _receipt(
         self, submissions: Sequence[Submission], outcomes: Sequence[Outcome], unread: Mapping[int, Sequence[str]]
@@ -218,6 +239,12 @@ def sender_of(caller: Caller) -> Sender:
         reads_user_id=caller.key.user_id if reads else None,
         reads_key_id=caller.key.id if reads and caller.key.user_id is None else None,
     )
+
+
+def _known(submissions: Sequence[Submission], outcomes: Sequence[Outcome]) -> list[bytes]:
+    """The uids that were not needed."""
+    pairs = zip(submissions, outcomes, strict=True)
+    return [submission.uid for submission, outcome in pairs if outcome.status is not Status.INSERTED]
 
 
 def _inserted(index: int, submission: Submission) -> Result:

@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from importlib import resources
 from itertools import takewhile
@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar, cast
 import msgspec
 
 from tallybook.core.clock import Clock
-from tallybook.core.errors import Refusal, StorageFull
+from tallybook.core.errors import Overloaded, Refusal, StorageFull
 from tallybook.core.failpoints import Failpoint, Reach, go_on
 from tallybook.core.group_commit import GroupWriter
 from tallybook.core.unit_of_work import (
@@ -36,6 +36,8 @@ Item = TypeVar("Item")
 
 _WRITER_CACHE_KIB = 64 * 1024
 """Pages the writer keeps in memory: enough that the hot ends of the ledger's indexes stay there."""
+
+_WIPE_SECONDS = 5
 
 _FULL = {
     sqlite3.SQLITE_FULL,
@@ -64,8 +66,17 @@ class SqliteEngine:
     """
 
     def __init__(
-        self, path: Path, clock: Clock, *, queue_max: int = 10_000, flush_max: int = 1_000, reach: Reach = go_on
+        self,
+        path: Path,
+        clock: Clock,
+        *,
+        name: str = "ledger",
+        migrations: str = "migrations",
+        queue_max: int = 10_000,
+        flush_max: int = 1_000,
+        reach: Reach = go_on,
     ) -> None:
+        self._path = path
         self.reach = reach
         self._gatherings: list[Gathering[Any]] = []
         # A URI, so that a blank, `?` or `%` in a folder's name stays part of the name.
@@ -81,9 +92,9 @@ class SqliteEngine:
         # What is deleted is overwritten: a purged outcome must not linger in free pages (see decision 0002).
         self._writer.execute("PRAGMA secure_delete=ON")
         self._writer.execute(f"PRAGMA cache_size=-{_WRITER_CACHE_KIB}")
-        _migrate(self._writer)
+        _migrate(self._writer, migrations)
         self._queue: GroupWriter[Work, Any] = GroupWriter(
-            "ledger", self._flush, queue_weight_max=queue_max, flush_weight_max=flush_max
+            name, self._flush, queue_weight_max=queue_max, flush_weight_max=flush_max
         )
 
     def gathering(self, write: Callable[[sqlite3.Connection, Sequence[Item]], None]) -> "Gathering[Item]":
@@ -139,6 +150,16 @@ class SqliteEngine:
         )
         self._readers.add(reader)
         return reader
+
+    def wipe_log(self) -> None:
+        """Empties the log, with all that it still tells of what is gone from the file. Waits for readers.
+
+        Raises `Overloaded` if they take too long.
+        """
+        with closing(sqlite3.connect(self._path, timeout=_WIPE_SECONDS)) as connection:
+            (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise Overloaded("the log of a file is being read")
 
     def close(self) -> None:
         """Commits what is queued and closes the file."""
@@ -284,14 +305,10 @@ def _purge_outcomes(writer: sqlite3.Connection, before_us: int, limit: int) -> i
     return len(old)
 
 
-def _migrate(writer: sqlite3.Connection) -> None:
+def _migrate(writer: sqlite3.Connection, folder: str) -> None:
     (version,) = writer.execute("PRAGMA user_version").fetchone()
     scripts = sorted(
-        (
-            entry
-            for entry in resources.files(__package__).joinpath("migrations").iterdir()
-            if entry.name.endswith(".sql")
-        ),
+        (entry for entry in resources.files(__package__).joinpath(folder).iterdir() if entry.name.endswith(".sql")),
         key=lambda entry: entry.name,
     )
     if version > len(scripts):
