@@ -14,7 +14,7 @@ from typing import Any
 
 import duckdb
 
-from bench import ingest, ledger, rating, server, settlement
+from bench import ingest, ledger, messages, rating, server, settlement
 from tallybook import __version__
 
 
@@ -42,6 +42,8 @@ def main() -> None:
     _show("confirmations, 64 callers (bars: ratio >= 0.7, p99 < 60 ms)", report["settlement"])
     report["rating"] = rating.ratings(100_000 // scale, repeats=9)
     _show("rating (bars: >= 400 000/s; catalogue: load < 0.5 s, all ready < 60 MiB)", report["rating"])
+    report["messages"] = messages.measured(20_000 // scale)
+    _show("messages of 2 to 8 KiB (bars: ratio >= 0.4, stored <= 0.35, page < 150 ms)", report["messages"])
     report["weight"] = _weight()
     _show("weight (bars: help < 0.4 s, idle < 350 MiB)", report["weight"])
     report["calibration_after"] = _calibration()
