@@ -25,10 +25,11 @@ _CARD_GROUPS = {(4, 4, 4, 4), (4, 4, 4, 4, 3), (4, 4, 4, 1), (4, 6, 5), (4, 6, 4
 _CARD_BEGINNING = re2.compile(r"[456]|3[0456789]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720")
 _DIGITS = re2.compile(r"\d+")
 
-# Nearly every text holds none of these, and then it need not be taken apart. An escape may spell anything.
+# Nearly every text holds none of these, and then it need not be taken apart. In JSON a letter may be more than one byte
+# or an escape, and the escape of an ASCII character may spell anything.
 _MAY_HOLD = re2.compile(
-    rb"@|\\u|\d(?:[ -]?\d){12}|(?:sk|pk|rk)[-_]|AKIA|gh[pousr]_|github_pat_|glpat-|xox[abprs]-|AIza|hf_|tb_"
-    rb"|(?i:bearer) "
+    rb"[\w.%+'\x80-\xff-]@[\w.\\\x80-\xff-]*\.[\w\\\x80-\xff]|\\u00[2-7]|\d(?:[ -]?\d){12}|"
+    + PATTERNS["api_key"].encode()
 )
 _JSON_TEXT = re2.compile(rb'"(?:[^"\\]|\\.)*"')
 _NAMED: Mapping[str, Any] = {name: re2.compile(pattern) for name, pattern in PATTERNS.items()}
@@ -42,6 +43,8 @@ def redacted(told: bytes) -> bytes:
 
 
 def _redacted_literal(literal: bytes) -> bytes:
+    if _MAY_HOLD.search(literal) is None:
+        return literal
     # Half a surrogate pair is no character: JSON can spell it, UTF-8 cannot.
     text = json.loads(literal).encode(errors="replace").decode()
     cleaned = redacted_text(text)
