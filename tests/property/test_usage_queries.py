@@ -279,8 +279,8 @@ def test_every_number_is_that_of_the_model(world: tuple[World, httpx.Client]) ->
         assert (page["has_more"], page["next_page"]) == (False, None)
         question.check_edges(page["data"], question.start, is_last=True)
         question.check_rows(page["data"], model)
-        check_csv(question, page["data"], client)
-        check_total(question, page["data"], client)
+        again = model.random.choice([check_csv, check_total])
+        again(question, page["data"], client)
 
 
 def walk(question: Question, model: World, client: httpx.Client) -> None:
@@ -295,6 +295,9 @@ def walk(question: Question, model: World, client: httpx.Client) -> None:
         if page_name is None:
             return
         model.move_on()
+
+
+# --- the same asked in another way
 
 
 def check_csv(question: Question, buckets: Sequence[Row], client: httpx.Client) -> None:
