@@ -146,7 +146,10 @@ def test_verify_finds_the_first_difference(own_server: ServerProcess) -> None:
     account = answer(run("accounts", "create", "--external-id", "u", "--json"))["id"]
     run("credits", "add", "10", "--external-id", "u")
     run("reservations", "create", "1", "--external-id", "u")
-    assert run("verify").stdout == "the books agree: 1 accounts, 1 transactions, 1 reservations, 0 usage records\n"
+    assert (
+        run("verify").stdout
+        == "the books agree: 1 accounts, 1 transactions, 1 reservations, 0 usage records, 0 corrections\n"
+    )
     run("orgs", "create", "acme")
     assert answer(run("verify", "--all-orgs", "--json"))["orgs"] == 2
     with sqlite3.connect(own_server.data_dir / "ledger.sqlite") as file:

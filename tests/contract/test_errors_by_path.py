@@ -19,6 +19,7 @@ from fastapi import FastAPI
 from structlog.testing import capture_logs
 
 import tallybook
+from tallybook.analytics.answer import EventRecord
 from tallybook.core.errors import (
     Conflict,
     Fault,
@@ -28,6 +29,7 @@ from tallybook.core.errors import (
     MalformedInput,
     NotFound,
     Overloaded,
+    Refusal,
     StorageFull,
     TallybookError,
     TooLarge,
@@ -83,7 +85,7 @@ FAILURES: dict[str, tuple[Exception, int, str, str, dict[str, str]]] = {
     "not-found": (NotFound("why"), 404, "not_found", "NOT_FOUND", {}),
     "conflict": (Conflict("why"), 409, "conflict", "CONFLICT", {}),
     "too-large": (TooLarge("why"), 413, "too_large", "PAYLOAD_TOO_LARGE", {}),
-    "overloaded": (Overloaded("why", 7), 503, "overloaded", "TOO_MANY_REQUESTS", {"retry-after": "7"}),
+    "overloaded": (Overloaded("why", 3), 503, "overloaded", "TOO_MANY_REQUESTS", {"retry-after": "3"}),
     "storage-full": (StorageFull(), 503, "storage_full", "SERVICE_UNAVAILABLE", {"retry-after": "5"}),
     "unexpected": (RuntimeError("inner detail of /var/lib"), 500, "internal", "INTERNAL_SERVER_ERROR", {}),
 }
@@ -408,6 +410,27 @@ SAMPLES: dict[Any, Any] = {
     Location: ("a",),
     Outcome: Outcome(Status.CONFLICT, None),
     Mapping[str, str | int | None] | None: {"available_micro": 7},
+    Mapping[str, Any]: {"uid": "e"},
+    Refusal: Refusal("what it says"),
+    EventRecord: EventRecord(
+        uid="01920000-0000-7000-8000-000000000000",
+        org_id="default",
+        revision=7,
+        seq=7,
+        occurred_at_us=7,
+        recorded_at_us=7,
+        event_id="e",
+        fields={"source": "", "kind": "completion"},
+        usage={},
+        pricing="free",
+        price_id=None,
+        matched=None,
+        cost_pico=0,
+        known_cost_pico=0,
+        unpriced_units=(),
+        lines={},
+        pools={},
+    ),
     Reservation: Reservation("res_1", "acc_1", None, 7, HoldStatus.CANCELLED, 1, 2, None, None),
 }
 
