@@ -89,7 +89,8 @@ def test_what_the_docs_say_of_the_files_of_a_server(fresh: FreshServer) -> None:
         assert (fresh.data_dir / private).stat().st_mode & 0o777 == 0o600
     fresh.stop()
     # A clean stop folds the logs in.
-    assert {path.name for path in fresh.data_dir.iterdir()} == {"events.duckdb", "ledger.sqlite", "secret", "admin.key"}
+    databases = {"events.duckdb", "ledger.sqlite", "messages.sqlite"}
+    assert {path.name for path in fresh.data_dir.iterdir()} == {*databases, "secret", "admin.key"}
 
 
 def run(commands: list[str], url: str, folder: Path) -> list[str]:
