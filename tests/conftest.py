@@ -1,6 +1,7 @@
 """Fixtures that every kind of test shares."""
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,11 @@ from tests.serving import ServerProcess
 
 LONG = bool(os.environ.get("TALLYBOOK_TEST_LONG"))
 """Whether the long forms of the bars run (`make test-long`)."""
+
+# Where compiled modules may not be kept, each server and command that a test starts compiles all of them anew:
+# half of its start.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # `make test` draws the same sample every time, on however slow a machine; the long form draws new and more.
 _PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
