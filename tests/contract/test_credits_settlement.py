@@ -87,6 +87,21 @@ def test_one_call_settlement(ledger: Ledger) -> None:
     ledger.verify()
 
 
+def test_usage_is_found_by_the_request_that_it_names_or_else_by_its_own_id(ledger: Ledger) -> None:
+    account_id, named = ledger.account(100), unique("request")
+    settled = done(confirm_with(ledger, ledger.hold(account_id, 1)))
+    recorded = {"transactionId": settled["transactionId"], "accountId": account_id, **USAGE}
+    on_its_own = done(ledger.post("/usage/record", **recorded))["usageRecord"]["id"].removeprefix("usage_")
+    other = done(confirm_with(ledger, ledger.hold(account_id, 1), requestId=named))
+    found = {name: events(ledger, request_id=name) for name in (settled["transactionId"], on_its_own, named)}
+    assert [[f"usage_{each['uid']}" for each in found[name]] for name in (settled["transactionId"], named)] == [
+        [settled["usageId"]],
+        [other["usageId"]],
+    ]
+    assert [each["uid"] for each in found[on_its_own]] == [on_its_own]
+    assert events(ledger, request_id=other["transactionId"]) == []
+
+
 def test_an_org_s_own_tariff_is_rounded_once(dear: Ledger) -> None:
     account_id = dear.account(100)
     hold = done(estimated(dear, account_id, inputTokens=1, maxOutputTokens=0))["reservation"]

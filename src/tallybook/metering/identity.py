@@ -19,6 +19,9 @@ _ENCODE = msgspec.msgpack.Encoder(order="deterministic").encode
 
 _DEFAULT_KIND = UsageEvent().kind
 
+_NAMED_BY_REQUEST = ("", "tallybook:confirm", "tallybook:credits")
+"""Sources whose events are found as requests by their own ids: each takes one more key to look a request up."""
+
 
 def identity_of(org_id: str, source: str, event_id: str) -> bytes:
     """16 bytes that name an event in the whole store: (org, source, id)."""
@@ -31,16 +34,22 @@ def _of_source(org_id: str, source: str) -> Hasher:
 
 
 def request_key_of(org_id: str, request_id: str) -> bytes:
-    """16 bytes under which all events of a request are found."""
+    """16 bytes under which the events of a request are found that `request_key` has one for."""
     return _REQUEST(joined(org_id, request_id))
 
 
 def request_key(org_id: str, event: UsageEvent, event_id: str) -> bytes | None:
-    """`request_key_of` an event; None where `identity_of(org, "", request id)` already finds it."""
+    """`request_key_of` an event; None where its identity already finds it."""
     request_id = event.request_id or event_id
-    if request_id == event_id and event.source == "":
+    if request_id == event_id and event.source in _NAMED_BY_REQUEST:
         return None
     return request_key_of(org_id, request_id)
+
+
+def keys_of_request(org_id: str, request_id: str) -> list[bytes]:
+    """Every key and identity under which events of a request may be found."""
+    named = [identity_of(org_id, source, request_id) for source in _NAMED_BY_REQUEST]
+    return [request_key_of(org_id, request_id), *named]
 
 
 def derived_id(org_id: str, idempotency_key: str, index: int) -> str:

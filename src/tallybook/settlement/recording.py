@@ -8,7 +8,7 @@ from tallybook.core.clock import Clock
 from tallybook.core.ids import Hasher, UidSource
 from tallybook.core.money import COST_PICO_MAX, COST_USD_MAX
 from tallybook.metering.event import Sender, Submission, UsageEvent
-from tallybook.metering.identity import CONTENT_VERSION, identity_of, request_key_of
+from tallybook.metering.identity import CONTENT_VERSION, identity_of, request_key
 from tallybook.metering.service import Rater
 from tallybook.pricing.cost import Rating
 from tallybook.settlement.errors import UnpricedUsage
@@ -34,24 +34,25 @@ class Draft(NamedTuple):
     ) -> Submission:
         """The finished event."""
         org_id, told = self.sender.org_id, self.told
+        event = UsageEvent(
+            source=self.source,
+            kind=told.kind,
+            account_id=account_id,
+            transaction_id=transaction_id,
+            context=context.value,
+            model=told.model,
+            request_id=told.request_id,
+            description=told.description,
+            metadata=told.metadata,
+            usage=told.usage,
+        )
         return Submission(
             org_id=org_id,
-            event=UsageEvent(
-                source=self.source,
-                kind=told.kind,
-                account_id=account_id,
-                transaction_id=transaction_id,
-                context=context.value,
-                model=told.model,
-                request_id=told.request_id,
-                description=told.description,
-                metadata=told.metadata,
-                usage=told.usage,
-            ),
+            event=event,
             event_id=event_id,
             identity=identity_of(org_id, self.source, event_id),
             content=self.content,
-            request_key=request_key_of(org_id, told.request_id or event_id),
+            request_key=request_key(org_id, event, event_id),
             uid=self.uid,
             occurred_at_us=self.occurred_at_us,
             user_id=self.sender.user_id,

@@ -16,7 +16,7 @@ from tallybook.analytics.query import LineItem, Reach
 from tallybook.analytics.store import AggregateRow, BucketLine, EventSlice
 from tallybook.core.counters import COUNTERS
 from tallybook.core.time_window import TimeWindow
-from tallybook.metering.identity import identity_of, request_key_of
+from tallybook.metering.identity import identity_of, keys_of_request
 from tallybook.storage.duckdb import arrivals, line_sql, usage_sql
 from tallybook.storage.duckdb.engine import DuckEngine
 from tallybook.storage.duckdb.in_force import Sql, has_corrections, newest_seq
@@ -118,13 +118,12 @@ def _newest(reader: duckdb.DuckDBPyConnection, plan: ListPlan, uids: Sequence[UU
 def _lookup_keys(plan: ListPlan) -> list[UUID]:
     """Keys that lead to every event with the requested ids, or none where only a scan can find them.
 
-    A request id is a key of its own, or the id of an event without source. An id alone names no event: its
-    source may be any.
+    An id alone names no event: its source may be any.
     """
     orgs = plan.span.org_ids or ()
     if plan.request_ids:
         pairs = islice(product(orgs, plan.request_ids), _CANDIDATES_MAX)
-        keys = [key for org, name in pairs for key in (request_key_of(org, name), identity_of(org, "", name))]
+        keys = [key for pair in pairs for key in keys_of_request(*pair)]
     else:
         keys = [identity_of(*names) for names in islice(product(orgs, plan.sources, plan.ids), _CANDIDATES_MAX + 1)]
     return [UUID(bytes=key) for key in keys] if len(keys) <= _CANDIDATES_MAX else []
