@@ -76,6 +76,11 @@ class Settings(BaseSettings):
     duckdb_memory: str = Field("1GB", description="Memory limit of the event store.")
     duckdb_threads: int = Field(2, ge=1, description="Threads of the event store.")
     read_threads: int = Field(4, ge=1, description="Concurrent usage queries; more wait.")
+    run_events: int = Field(
+        1_000_000,
+        ge=1_000,
+        description="Events that are put in order by org and time at a time, once as many have arrived.",
+    )
     wal_bytes_max: int = Field(
         64 * 2**20,
         ge=2**20,

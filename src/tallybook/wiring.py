@@ -59,6 +59,7 @@ from tallybook.storage.duckdb.corrections import DuckCorrections
 from tallybook.storage.duckdb.engine import DuckEngine
 from tallybook.storage.duckdb.events import DuckEventStore
 from tallybook.storage.duckdb.reading import DuckUsageStore
+from tallybook.storage.duckdb.sealing import Sealer
 from tallybook.storage.duckdb.settlement import DuckBilledEvents
 from tallybook.storage.private_file import write_private
 from tallybook.storage.sqlite.engine import SqliteEngine
@@ -76,6 +77,7 @@ from tallybook.storage.sqlite.settlement import SqliteSettlementStore
 _PURGE_SECONDS = 3600
 _SWEEP_SECONDS = 1
 _EXPIRY_SECONDS = 600
+_SEAL_SECONDS = 2
 _GRANTS_BEHIND_US_MAX = MINUTE_US
 """How late grants may be before the server calls itself not ready."""
 _STARTED = "start"
@@ -171,6 +173,7 @@ def build(
     feedback_store = SqliteFeedbackStore(sqlite)
     request_log = RequestLog(usage, feedback_store, message_store)
     feedback = FeedbackService(request_log, feedback_store, sqlite, clock)
+    sealer = Sealer(duck, rows=settings.run_events)
     metrics = _metrics(metering, duck, settlement)
     gate = Gate(auth, _rates(settings, clock))
     credit_operations = credits.operations(
@@ -201,6 +204,7 @@ def build(
             asyncio.create_task(_expire_messages(messages)),
             asyncio.create_task(_expire_reservations(ledger)),
             asyncio.create_task(_grant_plans(plans)),
+            asyncio.create_task(_seal(sealer)),
         ]
         yield
         for job in jobs:
@@ -314,6 +318,16 @@ async def _grant_plans(plans: PlanService) -> None:
         except Overloaded as error:
             log.warning("plans not granted", reason=str(error))
         await asyncio.sleep(_SWEEP_SECONDS)
+
+
+async def _seal(sealer: Sealer) -> None:
+    while True:
+        try:
+            while await asyncio.to_thread(sealer.seal):
+                pass
+        except Exception as error:  # what has arrived is whole and can be read; there is always a next time
+            log.warning("events not put in order", reason=str(error))
+        await asyncio.sleep(_SEAL_SECONDS)
 
 
 def _secret(settings: Settings) -> bytes:

@@ -144,7 +144,8 @@ class DuckBook(Book):
         _insert(writer, "keys", {"key": key, "content": UUID(int=1), "seq": self.seq, **place})
         request_id = fact.set.get("request_id") or fact.id
         if fact.source or request_id != fact.id:
-            _insert(writer, "request_keys", {"key": UUID(bytes=request_key_of(fact.org_id, request_id)), **place})
+            request_key = UUID(bytes=request_key_of(fact.org_id, request_id))
+            _insert(writer, "request_keys", {"key": request_key, "seq": self.seq, **place})
 
     def _correct(
         self, writer: duckdb.DuckDBPyConnection, fact: Fact, superseded: int | None, replacement: int | None

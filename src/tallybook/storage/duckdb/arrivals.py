@@ -52,7 +52,7 @@ def reading(engine: DuckEngine) -> Iterator[duckdb.DuckDBPyConnection]:
     with engine.reading() as reader:
         columns = [part for commit in waiting(reader) for part in facts_of(commit)]
         if columns:
-            append(reader, "facts", joined(columns))
+            append(reader, engine.facts, joined(columns))
         yield reader
 
 

@@ -155,7 +155,7 @@ class _Flush:
             replacing = [change for change in self._changes if change.row is not None]
             if replacing:
                 _append(stamp.writer, "facts", _fact_columns(replacing, stamp))
-            _append(stamp.writer, "request_keys", _request_keys(replacing))
+            _append(stamp.writer, "request_keys", _request_keys(replacing, stamp))
         _append(stamp.writer, "outcomes", _outcome_columns(self._kept, stamp))
 
 
@@ -226,13 +226,14 @@ def _fact_columns(changes: Sequence[Change], stamp: Stamp) -> dict[str, Values]:
     }
 
 
-def _request_keys(changes: Sequence[Change]) -> dict[str, Values]:
+def _request_keys(changes: Sequence[Change], stamp: Stamp) -> dict[str, Values]:
     """Also of those whose request id stays: what leads to an event may be there twice."""
     rows = [change.row for change in changes if change.row is not None and change.row.request_key is not None]
     return {
         "key": [row.request_key for row in rows],
         "uid": [row.uid for row in rows],
         "occurred_at": [row.occurred_at_us for row in rows],
+        "seq": [stamp.seq] * len(rows),
     }
 
 

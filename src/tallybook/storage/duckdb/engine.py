@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 
 from tallybook.core.errors import Overloaded, StorageFull
+from tallybook.storage.duckdb import runs
 
 # Automatic checkpoints run inside the commit that crosses the threshold and stall it for seconds; this is only the
 # safety net below the checkpoints that the writer makes in quiet moments.
@@ -41,6 +42,12 @@ class HeldDatabase(RuntimeError):
     """Another process holds the file."""
 
 
+class _Shown(NamedTuple):
+    """Which facts a read sees; None: all. A new one for every change, so that it can be told from one before."""
+
+    where: str | None
+
+
 class DuckEngine:
     """Opens and migrates `path`. One thread writes; cursors are lent to readers, one per concurrent read.
 
@@ -55,9 +62,14 @@ class DuckEngine:
             "threads": threads,
             "checkpoint_threshold": _CHECKPOINT_THRESHOLD,
             "temp_directory": str(path.with_suffix(".tmp")),
+            # A read sees what was committed when it began, not when it first touched a table.
+            "immediate_transaction_mode": True,
         }
         self._writing = threading.RLock()
         """Held while the connection of the writer is used or replaced."""
+        self._beside = threading.Lock()
+        """Held by who writes beside the writer, who can't fold in the log meanwhile."""
+        self._shown = _Shown(None)
         self._readers = threading.Condition()
         self._idle: list[duckdb.DuckDBPyConnection] = []
         self._lent: list[duckdb.DuckDBPyConnection] = []
@@ -65,6 +77,19 @@ class DuckEngine:
         self._connection: duckdb.DuckDBPyConnection | None = self._open()
         self.openings = 1
         """How often the file was opened: what was remembered from before the last time must be read again."""
+
+    @property
+    def facts(self) -> str:
+        """The table of facts, by a name that means it whatever a reader is shown as `facts`."""
+        return f'"{self.path.stem}".facts'
+
+    @property
+    def shows_all_facts(self) -> bool:
+        return self._shown.where is None
+
+    def show_facts(self, where: str | None) -> None:
+        """Of which facts the reads that begin from now on are to see; None: of all."""
+        self._shown = _Shown(where)
 
     @property
     def wal_bytes(self) -> int:
@@ -85,17 +110,19 @@ class DuckEngine:
         except duckdb.Error:
             self.revive()
             cursor = self._begin_reading()
-        try:
+        with self._lent_out(cursor):
             yield cursor
-        except (duckdb.FatalException, duckdb.ConnectionException, duckdb.InterruptException) as error:
-            raise Overloaded("the event store is being reopened") from error
-        except duckdb.Error as error:
-            if _is_full(error):
-                raise StorageFull from error
-            raise
-        finally:
-            _roll_back(cursor)
-            self._take_back(cursor)
+
+    @contextmanager
+    def beside(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection to write with beside the writer, one at a time, of rows that the writer never touches.
+
+        What is begun and not committed is rolled back. Raises as `reading`.
+        """
+        with self._beside:
+            connection = self._lend()
+            with self._lent_out(connection):
+                yield connection
 
     @contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -114,17 +141,13 @@ class DuckEngine:
 
     def checkpoint(self) -> None:
         """Folds the log into the file, if the disk has room for it. Only between transactions of the writer."""
-        with self._writing:
-            # One that fails for want of space does no harm to the data but takes the instance down.
-            if self.wal_bytes == 0 or shutil.disk_usage(self.path.parent).free < _CHECKPOINT_ROOM * self.wal_bytes:
-                return
-            try:
-                self._open_connection().execute("CHECKPOINT")
-            except duckdb.Error as error:
-                self.revive()
-                if _is_full(error):
-                    raise StorageFull from error
-                raise
+        if not self._beside.acquire(blocking=False):
+            return  # there will be another moment
+        try:
+            with self._writing:
+                self._checkpoint()
+        finally:
+            self._beside.release()
 
     def revive(self) -> None:
         """Reopens the file if an error has invalidated the instance. Waits for a write under way to end."""
@@ -141,6 +164,18 @@ class DuckEngine:
             self._closed = True
             self._retire()
 
+    def _checkpoint(self) -> None:
+        # One that fails for want of space does no harm to the data but takes the instance down.
+        if self.wal_bytes == 0 or shutil.disk_usage(self.path.parent).free < _CHECKPOINT_ROOM * self.wal_bytes:
+            return
+        try:
+            self._open_connection().execute("CHECKPOINT")
+        except duckdb.Error as error:
+            self.revive()
+            if _is_full(error):
+                raise StorageFull from error
+            raise
+
     def _begin_writing(self) -> duckdb.DuckDBPyConnection:
         try:
             self._open_connection().execute("BEGIN")
@@ -152,11 +187,36 @@ class DuckEngine:
     def _begin_reading(self) -> duckdb.DuckDBPyConnection:
         cursor = self._lend()
         try:
-            cursor.execute("BEGIN")
+            self._begin_as_shown(cursor)
         except BaseException:
+            _roll_back(cursor)
             self._take_back(cursor)
             raise
         return cursor
+
+    def _begin_as_shown(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        while True:
+            shown = self._shown
+            cursor.execute("BEGIN")
+            if shown is self._shown:
+                break
+            cursor.execute("ROLLBACK")
+        if shown.where is not None:
+            cursor.execute(f"CREATE TEMP VIEW facts AS SELECT * FROM {self.facts} WHERE {shown.where}")
+
+    @contextmanager
+    def _lent_out(self, cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
+        try:
+            yield
+        except (duckdb.FatalException, duckdb.ConnectionException, duckdb.InterruptException) as error:
+            raise Overloaded("the event store is being reopened") from error
+        except duckdb.Error as error:
+            if _is_full(error):
+                raise StorageFull from error
+            raise
+        finally:
+            _roll_back(cursor)
+            self._take_back(cursor)
 
     def _open_connection(self) -> duckdb.DuckDBPyConnection:
         """The connection; tries again to open the file where reopening it has failed."""
@@ -203,6 +263,8 @@ class DuckEngine:
         except (duckdb.SerializationException, duckdb.InternalException, duckdb.FatalException) as error:
             raise DamagedDatabase(f"{self.path} is damaged: {error}") from error
         _migrate(connection)
+        runs.remove_replaced(connection, runs.newest(connection))
+        self.show_facts(None)
         return connection
 
 

@@ -138,7 +138,7 @@ class DuckEventStore:
         with self._engine.transaction() as writer:
             arrivals.append(writer, "keys", keys)
             if requests:
-                arrivals.append(writer, "request_keys", _request_keys(requests))
+                arrivals.append(writer, "request_keys", _request_keys(requests, commit.seq))
             if waiting < _SPREAD_FROM:
                 arrivals.put(writer, commit)
             else:
@@ -181,7 +181,8 @@ class DuckEventStore:
         with self._engine.reading() as reader:
             row = reader.execute(
                 "SELECT coalesce(max(seq), 0), coalesce(max(recorded_at), 0), coalesce(sum(waiting), 0)::BIGINT FROM"
-                " (SELECT seq, recorded_at, 0 AS waiting FROM facts"
+                " (SELECT seq, recorded_at, 0 AS waiting FROM facts WHERE run = 0"
+                " UNION ALL SELECT until, recorded_at, 0 FROM runs"
                 " UNION ALL SELECT seq, recorded_at, 0 FROM corrections"
                 " UNION ALL SELECT seq, recorded_at, events FROM arrivals)"
             ).fetchone()
@@ -201,11 +202,12 @@ def _select_by(
     return reader.execute(statement.format("(SELECT key FROM wanted)"), list(parameters)).fetchall()
 
 
-def _request_keys(rows: Sequence[Submission]) -> dict[str, Values]:
+def _request_keys(rows: Sequence[Submission], seq: int) -> dict[str, Values]:
     return {
         "key": [row.request_key for row in rows],
         "uid": [row.uid for row in rows],
         "occurred_at": [row.occurred_at_us for row in rows],
+        "seq": [seq] * len(rows),
     }
 
 

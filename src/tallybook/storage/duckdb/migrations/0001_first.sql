@@ -13,7 +13,16 @@ CREATE TABLE keys (                   -- one row per event, for ever
 CREATE TABLE request_keys (           -- where a request id is not already found by `keys`
     key         UUID NOT NULL,        -- 128-bit hash of (org, request id); not unique
     uid         UUID NOT NULL,
-    occurred_at BIGINT NOT NULL
+    occurred_at BIGINT NOT NULL,
+    seq         BIGINT NOT NULL,
+    run         INTEGER NOT NULL DEFAULT 0
+);
+
+CREATE TABLE runs (                   -- facts put again in order: by org and time, request keys by key
+    number      INTEGER NOT NULL,     -- from 1
+    until       BIGINT NOT NULL,      -- rows of every commit up to this one are in this run or an earlier one
+    recorded_at BIGINT NOT NULL,      -- of that commit
+    events      BIGINT NOT NULL       -- how many rows it has
 );
 
 CREATE TABLE arrivals (               -- small commits that are not in `facts` yet; every reader adds them by itself
@@ -24,6 +33,7 @@ CREATE TABLE arrivals (               -- small commits that are not in `facts` y
 );
 
 CREATE TABLE facts (                  -- one row per revision; never changed
+    run INTEGER NOT NULL DEFAULT 0,      -- 0: where it was appended; else the run it was put in
     org_id VARCHAR NOT NULL,
     uid UUID NOT NULL,
     revision INTEGER NOT NULL,

@@ -1,0 +1,86 @@
+"""Sorted runs, as SQL on a connection: facts are put again in `facts`, ordered by org and time.
+
+A question about one org or one month then reads little beside what it asks for: DuckDB keeps the least and the greatest
+value of every column for each 122 880 rows. Request keys are put again in the same way, ordered by key.
+
+A run takes two commits: the first adds it, the second removes what it replaces. `shown_while_added` and
+`shown_while_removed` are true of exactly one copy of each fact for a reader that begins during either.
+"""
+
+from typing import NamedTuple
+
+import duckdb
+
+_LAST_SEQ = 2**63 - 1
+
+
+class Run(NamedTuple):
+    """`until`: the last commit with rows in it."""
+
+    number: int
+    until: int
+
+
+def newest(connection: duckdb.DuckDBPyConnection) -> Run:
+    """The last run that was added; number 0 if there is none."""
+    row = connection.execute("SELECT coalesce(max(number), 0), coalesce(max(until), 0) FROM runs").fetchone()
+    return Run(*_present(row))
+
+
+def next_run(connection: duckdb.DuckDBPyConnection, rows: int) -> Run | None:
+    """The oldest `rows` that were not put in order yet, with the rest of their last commit; None while there are fewer.
+
+    Events that wait in `arrivals` end it: their commits may be older than those of corrections among the facts.
+    """
+    (waiting_from,) = _present(connection.execute(f"SELECT coalesce(min(seq), {_LAST_SEQ}) FROM arrivals").fetchone())
+    arrived = "FROM facts WHERE run = 0 AND seq < ?"
+    (count,) = _present(connection.execute(f"SELECT count(*) {arrived}", [waiting_from]).fetchone())
+    if count < rows:
+        return None
+    row = connection.execute(f"SELECT seq {arrived} ORDER BY seq LIMIT 1 OFFSET ?", [waiting_from, rows - 1]).fetchone()
+    return Run(newest(connection).number + 1, _present(row)[0])
+
+
+def add(connection: duckdb.DuckDBPyConnection, run: Run) -> None:
+    """Puts what the run holds in order. Raises `RuntimeError` if that is not what has arrived, row for row."""
+    for table, order in (("facts", "org_id, occurred_at"), ("request_keys", "key")):
+        connection.execute(
+            f"INSERT INTO {table} SELECT * REPLACE (?::INTEGER AS run) FROM {table}"
+            f" WHERE run = 0 AND seq <= ? ORDER BY {order}",
+            run,
+        )
+    arrived, ordered = (_sums(connection, where) for where in (_arrived(run), f"run = {run.number}"))
+    if arrived != ordered:
+        raise RuntimeError(f"run {run.number} holds {ordered}, of {arrived} that arrived")
+    connection.execute(
+        "INSERT INTO runs SELECT ?, ?, max(recorded_at), count(*) FROM facts WHERE run = ?", [*run, run.number]
+    )
+
+
+def remove_replaced(connection: duckdb.DuckDBPyConnection, run: Run) -> None:
+    """Removes what stands in the run, or in one before it, from where it was appended."""
+    for table in ("facts", "request_keys"):
+        connection.execute(f"DELETE FROM {table} WHERE {_arrived(run)}")
+
+
+def shown_while_added(run: Run) -> str:
+    return f"run < {run.number}"
+
+
+def shown_while_removed(run: Run) -> str:
+    return f"(run > 0 OR seq > {run.until})"
+
+
+def _arrived(run: Run) -> str:
+    return f"run = 0 AND seq <= {run.until}"
+
+
+def _sums(connection: duckdb.DuckDBPyConnection, where: str) -> tuple[int, ...]:
+    sums = "count(*), sum(known_cost), bit_xor(hash(uid, revision, seq))"
+    return _present(connection.execute(f"SELECT {sums} FROM facts WHERE {where}").fetchone())
+
+
+def _present(row: tuple[int, ...] | None) -> tuple[int, ...]:
+    if row is None:
+        raise RuntimeError("an aggregate without groups always has a row")
+    return row

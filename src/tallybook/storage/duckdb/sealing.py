@@ -1,0 +1,51 @@
+"""Puts facts in order beside the writer and the readers, a run at a time, once enough have arrived."""
+
+import duckdb
+
+from tallybook.storage.duckdb import runs
+from tallybook.storage.duckdb.engine import DuckEngine
+
+
+class Sealer:
+    """`rows`: how many must have arrived for a run. More take more memory at once, fewer leave more to read later."""
+
+    def __init__(self, engine: DuckEngine, *, rows: int) -> None:
+        self._engine = engine
+        self._rows = rows
+
+    def seal(self) -> bool:
+        """Adds the next run; whether there was one. Reads are exact meanwhile, and the writer goes on.
+
+        Raises `Overloaded` when the file is closed or reopened, `StorageFull`. If it is interrupted, by the end of the
+        process too, each fact stays where it was appended or in the run.
+        """
+        with self._engine.beside() as connection:
+            if not self._engine.shows_all_facts:
+                self._remove_replaced(connection, runs.newest(connection))  # which has failed before
+            run = self._add_next(connection)
+            if run is not None:
+                self._remove_replaced(connection, run)
+            return run is not None
+
+    def _add_next(self, connection: duckdb.DuckDBPyConnection) -> runs.Run | None:
+        connection.execute("BEGIN")
+        run = runs.next_run(connection, self._rows)
+        if run is None:
+            connection.execute("ROLLBACK")
+            return None
+        runs.add(connection, run)
+        # A reader that begins during a large commit may see a part of it, or rows removed by it (DuckDB 2.0).
+        self._engine.show_facts(runs.shown_while_added(run))
+        try:
+            connection.execute("COMMIT")
+        except BaseException:
+            self._engine.show_facts(None)
+            raise
+        self._engine.show_facts(runs.shown_while_removed(run))
+        return run
+
+    def _remove_replaced(self, connection: duckdb.DuckDBPyConnection, run: runs.Run) -> None:
+        connection.execute("BEGIN")
+        runs.remove_replaced(connection, run)
+        connection.execute("COMMIT")
+        self._engine.show_facts(None)

@@ -1,0 +1,87 @@
+"""`kill -9` while facts are put in order: nothing acknowledged is lost, nothing is there twice, nothing is changed."""
+
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tallybook.storage.duckdb import arrivals
+from tallybook.storage.duckdb.engine import DuckEngine
+from tests.conftest import LONG
+
+ROUNDS = 30 if LONG else 4
+FLUSH = 300
+
+WRITER = f"""
+import sys, threading
+from pathlib import Path
+from tallybook.storage.duckdb.engine import DuckEngine
+from tallybook.storage.duckdb.events import DuckEventStore
+from tallybook.storage.duckdb.sealing import Sealer
+from tests.admin_rooms import StillClock
+from tests.storage.suites.event_store import told
+from tests.submissions import Submitter
+
+engine = DuckEngine(Path(sys.argv[1]), memory="500MB", threads=2)
+store = DuckEventStore(engine, StillClock(), wal_bytes_max=2**20, disk_reserve_bytes=0)
+submit = Submitter(StillClock())
+
+def seal():
+    sealer = Sealer(engine, rows=1_000)
+    while True:
+        sealer.seal()
+
+threading.Thread(target=seal, daemon=True).start()
+number = int(sys.argv[2])
+while True:
+    store.append([submit(told(each)) for each in range(number, number + {FLUSH})])
+    number += {FLUSH}
+    print(number, flush=True)
+    if number % (7 * {FLUSH}) == 0:
+        store.maintain()
+"""
+
+
+def test_runs_survive_kill_9(tmp_path: Path) -> None:
+    rng = random.Random(20261127)
+    path = tmp_path / "events.duckdb"
+    stored = runs = 0
+    for _ in range(ROUNDS):
+        acknowledged = _written_until_killed(path, stored, rng)
+        stored, runs = _checked(path, acknowledged, runs)
+    assert runs > ROUNDS  # more than one each
+
+
+def _written_until_killed(path: Path, first: int, rng: random.Random) -> int:
+    """Kills the writer at a random moment after some commits; how many events it said to be stored."""
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(path), str(first)], stdout=subprocess.PIPE, text=True
+    ) as writer:
+        assert writer.stdout is not None
+        said = [writer.stdout.readline() for _ in range(rng.randint(5, 20))]
+        time.sleep(rng.uniform(0, 0.2))
+        writer.kill()
+        said += writer.stdout.readlines()
+    return int([line for line in said if line.endswith("\n")][-1])
+
+
+def _checked(path: Path, acknowledged: int, runs_before: int) -> tuple[int, int]:
+    """How many events are stored, at least those acknowledged and each once as it was sent, and in how many runs."""
+    engine = DuckEngine(path, memory="500MB", threads=2)
+    with arrivals.reading(engine) as reader:
+        facts = reader.execute(
+            "SELECT count(*), count(DISTINCT event_id), min(event_id[7:]::INTEGER), max(event_id[7:]::INTEGER),"
+            " count(*) FILTER (WHERE input_tokens <> event_id[7:]::INTEGER) FROM facts"
+        ).fetchone()
+        others = reader.execute("SELECT (SELECT count(*) FROM keys), (SELECT max(number) FROM runs)").fetchone()
+    engine.close()
+    assert facts is not None
+    assert others is not None
+    count = facts[0]
+    assert count in (acknowledged, acknowledged + FLUSH)  # the last commit may have been killed before its answer
+    assert facts == (count, count, 0, count - 1, 0)
+    assert others[0] == count
+    runs = others[1] or 0
+    assert runs >= runs_before
+    return count, runs

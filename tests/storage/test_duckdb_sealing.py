@@ -1,0 +1,157 @@
+"""Facts are put in order while they are read and written, and every read counts each of them once."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tallybook.core.errors import Overloaded
+from tallybook.storage.duckdb import arrivals, runs
+from tallybook.storage.duckdb.engine import DuckEngine
+from tallybook.storage.duckdb.events import DuckEventStore
+from tallybook.storage.duckdb.sealing import Sealer
+from tests.admin_rooms import StillClock
+from tests.conftest import LONG
+from tests.storage.suites.event_store import told
+from tests.submissions import Submitter
+
+SWAPS = 50 if LONG else 6
+ROWS = 4_000 if LONG else 2_000
+READERS = 3
+
+
+class Shelf:
+    """A store with a sealer of its own."""
+
+    def __init__(self, path: Path, rows: int = ROWS) -> None:
+        self.clock = StillClock()
+        self.submit = Submitter(self.clock)
+        self.engine = DuckEngine(path, memory="500MB", threads=2)
+        self.store = DuckEventStore(self.engine, self.clock, wal_bytes_max=1, disk_reserve_bytes=0)
+        self.sealer = Sealer(self.engine, rows=rows)
+
+    def add(self, first: int, count: int) -> None:
+        self.store.append([self.submit(told(number)) for number in range(first, first + count)])
+
+    def counted(self) -> tuple[int, ...]:
+        """Facts, different ones among them, and keys, in one read."""
+        with arrivals.reading(self.engine) as reader:
+            row = reader.execute(
+                "SELECT (SELECT count(*) FROM facts), (SELECT count(DISTINCT uid) FROM facts),"
+                " (SELECT count(*) FROM keys)"
+            ).fetchone()
+        assert row is not None
+        return row
+
+    def runs(self) -> list[tuple[int, int, int]]:
+        with self.engine.reading() as reader:
+            return reader.execute("SELECT number, until, events FROM runs ORDER BY number").fetchall()
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Iterator[Shelf]:
+    opened = Shelf(tmp_path / "events.duckdb")
+    yield opened
+    opened.store.close()
+
+
+def test_no_read_is_wrong_while_runs_are_added(shelf: Shelf) -> None:
+    """Readers count without pause; run it again with every new DuckDB, whose large commits are not atomic to them."""
+    wrong: list[tuple[int, ...]] = []
+    reads = [0] * READERS
+    done = threading.Event()
+
+    def count(reader: int) -> None:
+        while not done.is_set():
+            facts, different, keys = counted = shelf.counted()
+            reads[reader] += 1
+            if facts != keys or different != keys:
+                wrong.append(counted)
+
+    def seal() -> None:
+        while not done.is_set():
+            shelf.sealer.seal()
+
+    threads = [threading.Thread(target=count, args=(number,)) for number in range(READERS)]
+    threads.append(threading.Thread(target=seal))
+    for thread in threads:
+        thread.start()
+    added = 0
+    while len(shelf.runs()) < SWAPS:
+        shelf.add(added, 700)  # fewer than are spread at once, so that some wait
+        added += 700
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert min(reads) > 0
+    assert shelf.counted() == (added, added, added)
+
+
+def test_a_run_holds_what_arrived_in_order(shelf: Shelf) -> None:
+    shelf.add(0, ROWS - 1)
+    assert not shelf.sealer.seal()
+    shelf.add(ROWS - 1, 1)
+    shelf.store.maintain()  # the last one waited
+    assert shelf.sealer.seal()
+    assert not shelf.sealer.seal()
+    assert shelf.runs() == [(1, 2, ROWS)]
+    with shelf.engine.reading() as reader:
+        places = reader.execute("SELECT org_id, occurred_at, run FROM facts ORDER BY rowid").fetchall()
+    assert places == sorted(places)
+    assert {run for _, _, run in places} == {1}
+
+
+def test_what_waits_is_not_overtaken(shelf: Shelf) -> None:
+    """A correction's fact is appended under a later number than events that still wait."""
+    shelf.add(0, ROWS)
+    shelf.add(ROWS, 1)
+    with shelf.engine.transaction() as writer:
+        writer.execute(
+            "INSERT INTO facts SELECT * REPLACE (3 AS seq, 2 AS revision) FROM facts ORDER BY event_id LIMIT 1"
+        )
+    assert shelf.sealer.seal()
+    assert shelf.runs() == [(1, 1, ROWS)]
+    shelf.store.maintain()
+    assert shelf.counted()[0] == ROWS + 2
+
+
+def test_a_run_whose_old_rows_are_still_there_counts_once(shelf: Shelf, tmp_path: Path) -> None:
+    """As after `kill -9` between its two commits."""
+    shelf.add(0, ROWS)
+    with shelf.engine.transaction() as writer:
+        run = runs.next_run(writer, ROWS)
+        assert run is not None
+        runs.add(writer, run)
+    shelf.engine.show_facts(runs.shown_while_added(run))
+    assert shelf.counted() == (ROWS, ROWS, ROWS)
+    shelf.engine.show_facts(runs.shown_while_removed(run))
+    assert shelf.counted() == (ROWS, ROWS, ROWS)
+    shelf.store.close()
+
+    again = Shelf(tmp_path / "events.duckdb")
+    assert again.engine.shows_all_facts
+    assert again.counted() == (ROWS, ROWS, ROWS)
+    again.add(ROWS, 1)
+    assert again.counted() == (ROWS + 1, ROWS + 1, ROWS + 1)
+    again.store.close()
+
+
+def test_an_interrupted_run_leaves_what_arrived(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf.add(0, ROWS)
+
+    def broken(*_: object) -> None:
+        raise Overloaded("the file is being reopened")
+
+    for step in ("add", "remove_replaced"):
+        with monkeypatch.context() as patch:
+            patch.setattr(runs, step, broken)
+            with pytest.raises(Overloaded):
+                shelf.sealer.seal()
+        assert shelf.counted() == (ROWS, ROWS, ROWS)
+    shelf.add(ROWS, ROWS)
+    assert shelf.sealer.seal()
+    assert shelf.engine.shows_all_facts
+    assert shelf.counted() == (2 * ROWS, 2 * ROWS, 2 * ROWS)
+    assert [events for _, _, events in shelf.runs()] == [ROWS, ROWS]
