@@ -5,7 +5,7 @@ STAMP := $(VENV)/.locked
 PORT ?= 8080
 DATA ?= ./data
 
-.PHONY: run test test-long check format setup bench clean
+.PHONY: run test test-long check format setup bench bench-full clean
 
 setup: $(STAMP)
 
@@ -36,6 +36,10 @@ format: setup
 
 bench: setup
 	@$(BIN)/python -m bench
+
+# Makes stores of 10 and 50 million events in bench/.cache, once; SIZES="--events 1000000" tries it small.
+bench-full: setup
+	@$(BIN)/python -m bench.full $(SIZES)
 
 clean:
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -2,8 +2,6 @@
 
 import argparse
 import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -12,10 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
-from bench import ingest, ledger, messages, rating, server, settlement
-from tallybook import __version__
+from bench import ingest, ledger, machine, messages, rating, server, settlement
 
 
 def main() -> None:
@@ -23,57 +18,35 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a tenth of the load")
     quick = parser.parse_args().quick
     scale = 10 if quick else 1
-    report: dict[str, Any] = {"machine": _machine(), "calibration": _calibration()}
-    _show("machine", report["machine"])
-    _show("calibration", report["calibration"])
+    report: dict[str, Any] = {"machine": machine.described(), "calibration": machine.calibration()}
+    machine.show("machine", report["machine"])
+    machine.show("calibration", report["calibration"])
     report["batches"] = ingest.batches(200_000 // scale, repeats=3)
-    _show("batch ingest, 1 000 events each (bars: ratio >= 0.4, >= 40 000/s)", report["batches"])
+    machine.show("batch ingest, 1 000 events each (bars: ratio >= 0.4, >= 40 000/s)", report["batches"])
     for connections, requests, bar in ((64, 10_000, ">= 0.12"), (256, 20_000, ">= 0.25")):
         report[f"singles_{connections}"] = ingest.singles(requests // scale, connections)
-        _show(f"single events, {connections} connections (bar: ratio {bar})", report[f"singles_{connections}"])
+        machine.show(f"single events, {connections} connections (bar: ratio {bar})", report[f"singles_{connections}"])
     report["singles_1"] = ingest.singles(500 // scale, 1)
-    _show("single events, one connection (bar: p50 < 10 ms)", report["singles_1"])
+    machine.show("single events, one connection (bar: p50 < 10 ms)", report["singles_1"])
     report["ledger"] = ledger.pairs(60 // scale, repeats=3)
-    _show(
+    machine.show(
         "reserve + confirm, 64 callers (bars: >= 2 500/s, ratio >= 0.3, hot ratio >= 0.8, p99 < 50 ms)",
         report["ledger"],
     )
     report["settlement"] = settlement.confirmations(100 // scale, repeats=5)
-    _show("confirmations, 64 callers (bars: ratio >= 0.7, p99 < 60 ms)", report["settlement"])
+    machine.show("confirmations, 64 callers (bars: ratio >= 0.7, p99 < 60 ms)", report["settlement"])
     report["rating"] = rating.ratings(100_000 // scale, repeats=9)
-    _show("rating (bars: >= 400 000/s; catalogue: load < 0.5 s, all ready < 60 MiB)", report["rating"])
+    machine.show("rating (bars: >= 400 000/s; catalogue: load < 0.5 s, all ready < 60 MiB)", report["rating"])
     report["messages"] = messages.measured(20_000 // scale)
-    _show("messages of 2 to 8 KiB (bars: ratio >= 0.4, stored <= 0.35, page < 150 ms)", report["messages"])
+    machine.show("messages of 2 to 8 KiB (bars: ratio >= 0.4, stored <= 0.35, page < 150 ms)", report["messages"])
     report["weight"] = _weight()
-    _show("weight (bars: help < 0.4 s, idle < 350 MiB)", report["weight"])
-    report["calibration_after"] = _calibration()
+    machine.show("weight (bars: help < 0.4 s, idle < 350 MiB)", report["weight"])
+    report["calibration_after"] = machine.calibration()
     results = Path(__file__).parent / "results"
     results.mkdir(exist_ok=True)
     path = results / f"{datetime.now(UTC):%Y-%m-%dT%H%M%S}.json"
     path.write_text(json.dumps(report, indent=2) + "\n")
     print(f"\nwritten to {path}")
-
-
-def _machine() -> dict[str, Any]:
-    return {
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "duckdb": duckdb.__version__,
-        "tallybook": __version__,
-    }
-
-
-def _calibration() -> dict[str, float]:
-    """A fixed loop: compare it between reports before comparing anything else. Milliseconds, best and median of 9."""
-    times = []
-    for _ in range(9):
-        started = time.perf_counter()
-        total = 0
-        for number in range(1_000_000):
-            total += number * number
-        times.append((time.perf_counter() - started) * 1000)
-    times.sort()
-    return {"best_ms": round(times[0], 1), "median_ms": round(times[4], 1)}
 
 
 def _weight() -> dict[str, float]:
@@ -86,13 +59,6 @@ def _weight() -> dict[str, float]:
         time.sleep(1)
         rss = server.rss_mib(pid)
     return {"help_seconds": round(sorted(seconds)[2], 3), "idle_rss_mib": round(rss)}
-
-
-def _show(title: str, figures: dict[str, Any]) -> None:
-    print(f"\n{title}")
-    for name, value in figures.items():
-        print(f"  {name:28} {value}")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

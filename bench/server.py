@@ -50,8 +50,12 @@ def cpu_seconds(pid: int) -> float:
     return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
+def settings_of(data_dir: Path, **settings: Any) -> Settings:
+    return Settings(data_dir=data_dir, admin_key=SecretStr(KEY), port=0, **settings)
+
+
 def _serve(data_dir: Path, settings: dict[str, Any]) -> None:
-    configured = Settings(data_dir=data_dir, admin_key=SecretStr(KEY), port=0, **settings)
+    configured = settings_of(data_dir, **settings)
     holder: dict[str, Any] = {}
     tune_process()
 

@@ -1,0 +1,174 @@
+"""What is asked of a store, each beside the shortest SQL by hand over its tables that gives the same rows.
+
+Both run in one process on one engine with the settings of a server, warm, in turns.
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import server
+from bench.full import store
+from tallybook.analytics.plan import STORABLE
+from tallybook.analytics.query import Condition, Dimension, EventQuery, Reach, UsageQuery
+from tallybook.analytics.service import UsageService
+from tallybook.core.clock import SystemClock
+from tallybook.core.paging import Cursors
+from tallybook.core.time_window import DAY_US, HOUR_US, MINUTE_US, Bucket
+from tallybook.storage.duckdb.engine import DuckEngine
+from tallybook.storage.duckdb.reading import DuckUsageStore
+
+REACH = Reach("bench", (store.ORG,))
+OF_USER = (Condition((Dimension.USER_ID,), (store.BUSIEST_USER,)),)
+
+Rows = list[tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class Question:
+    """`asked` answers through the analytics room, `sql` by hand; both rows of the same values in the same order.
+
+    `bar_ms`: of the median. `path`: the same question over HTTP.
+    """
+
+    name: str
+    asked: Callable[[UsageService], Rows]
+    sql: str
+    bar_ms: int
+    path: str
+
+
+def questions() -> Sequence[Question]:
+    return (
+        _reported("30 days x day x model", 30, Bucket.DAY, DAY_US, (Dimension.MODEL,), bar_ms=200),
+        _reported("7 days x hour, one user", 7, Bucket.HOUR, HOUR_US, (), of_user=True, bar_ms=25),
+        _reported(
+            "1 day x minute x (user, key, model)",
+            1,
+            Bucket.MINUTE,
+            MINUTE_US,
+            (Dimension.USER_ID, Dimension.API_KEY_ID, Dimension.MODEL),
+            bar_ms=300,
+        ),
+        Question("newest 50 of a user", _newest, _NEWEST, 60, f"/v1/events?user_id={store.BUSIEST_USER}&limit=50"),
+        Question(
+            "exact total of a user",
+            _total,
+            _TOTAL,
+            60,
+            f"/v1/usage/query?start=1970-01-01T00:00:00Z&end=2200-01-01T00:00:00Z&bucket=all"
+            f"&measures=events&user_id={store.BUSIEST_USER}",
+        ),
+    )
+
+
+def compared(folder: Path, repeats: int) -> dict[str, dict[str, Any]]:
+    """Medians by the clock, and processor time, of each question and its SQL. Raises if their rows differ."""
+    settings = server.settings_of(folder)
+    engine = DuckEngine(folder / "events.duckdb", memory=settings.duckdb_memory, threads=settings.duckdb_threads)
+    reader = DuckUsageStore(engine, threads=settings.read_threads)
+    service = UsageService(reader, Cursors(b"bench"), SystemClock(), rows_max=settings.query_rows_max)
+    try:
+        return {each.name: _compared(each, service, engine, repeats) for each in questions()}
+    finally:
+        engine.close()
+
+
+def _compared(question: Question, service: UsageService, engine: DuckEngine, repeats: int) -> dict[str, Any]:
+    def by_hand() -> Rows:
+        with engine.reading() as reader:
+            return reader.execute(question.sql).fetchall()
+
+    rows = question.asked(service)
+    if rows != by_hand():
+        raise RuntimeError(f"{question.name}: the answers differ")
+    timed: tuple[list[_Time], list[_Time]] = ([], [])
+    for _ in range(repeats):
+        timed[0].append(_timed(lambda: question.asked(service)))
+        timed[1].append(_timed(by_hand))
+    (ms, cpu_ms), (raw_ms, raw_cpu_ms) = (map(statistics.median, zip(*times, strict=True)) for times in timed)
+    return {
+        "rows": len(rows),
+        "ms": round(ms, 1),
+        "raw_ms": round(raw_ms, 1),
+        "ratio": round(ms / raw_ms, 2),
+        "cpu_ms": round(cpu_ms, 1),
+        "cpu_ratio": round(cpu_ms / raw_cpu_ms, 2),
+        "bar_ms": question.bar_ms,
+        "sql": question.sql,
+    }
+
+
+_Time = tuple[float, float]
+"""By the clock and by the processor, milliseconds."""
+
+
+def _timed(call: Callable[[], object]) -> _Time:
+    started, cpu_started = time.perf_counter(), time.process_time()
+    call()
+    return (time.perf_counter() - started) * 1000, (time.process_time() - cpu_started) * 1000
+
+
+_IN_FORCE = (
+    "FROM facts ANTI JOIN (SELECT uid AS ended, superseded FROM corrections) ON ended = uid AND superseded = revision"
+    f" WHERE org_id = '{store.ORG}'"
+)
+_OF_USER = f"{_IN_FORCE} AND user_id = '{store.BUSIEST_USER}'"
+_NEWEST = f"SELECT uid::VARCHAR {_OF_USER} ORDER BY occurred_at DESC, uid DESC LIMIT 50"
+_TOTAL = f"SELECT count(*) {_OF_USER}"
+_MEASURES = (
+    "sum(coalesce(requests, 1)), coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0),"
+    " coalesce(sum(cache_read_tokens), 0), coalesce(sum(cache_write_tokens), 0), coalesce(sum(cost), 0),"
+    " coalesce(sum(coalesce(requests, 1)) FILTER (cost IS NULL), 0)"
+)
+
+
+def _reported(
+    name: str,
+    days: int,
+    bucket: Bucket,
+    width_us: int,
+    group_by: tuple[Dimension, ...],
+    *,
+    of_user: bool = False,
+    bar_ms: int,
+) -> Question:
+    start_us = store.END_US - days * DAY_US
+    query = UsageQuery(
+        REACH,
+        start_us,
+        store.END_US,
+        bucket,
+        group_by=group_by,
+        conditions=OF_USER if of_user else (),
+        limit=days * DAY_US // width_us,
+    )
+    keys = ", ".join([f"(occurred_at - {start_us}) // {width_us}", *group_by])
+    sql = (
+        f"SELECT {keys}, {_MEASURES} {_OF_USER if of_user else _IN_FORCE}"
+        f" AND occurred_at >= {start_us} AND occurred_at < {store.END_US} GROUP BY ALL ORDER BY ALL"
+    )
+    path = (
+        f"/v1/usage/query?start={start_us // 10**6}&end={store.END_US // 10**6}&bucket={bucket.value}"
+        f"&limit={query.limit}{''.join(f'&group_by={each}' for each in group_by)}"
+        f"{f'&user_id={store.BUSIEST_USER}' if of_user else ''}"
+    )
+
+    def asked(service: UsageService) -> Rows:
+        buckets = service.query(query).buckets
+        return [(number, *row.group, *row.numbers) for number, found in enumerate(buckets) for row in found.rows]
+
+    return Question(name, asked, sql, bar_ms, path)
+
+
+def _newest(service: UsageService) -> Rows:
+    found = service.list_events(EventQuery(REACH, conditions=OF_USER, limit=50))
+    return [(event.uid,) for event in found.events]
+
+
+def _total(service: UsageService) -> Rows:
+    query = UsageQuery(REACH, STORABLE.start_us, STORABLE.end_us, Bucket.ALL, conditions=OF_USER, measures=("events",))
+    return [row.numbers for bucket in service.query(query).buckets for row in bucket.rows]

@@ -1,0 +1,214 @@
+"""A data folder of many events, made by SQL as the server would have laid it out, and kept for the next run.
+
+One org holds all. Equally many events fall on each day, whatever their number, so that 30 days hold the same of them
+in every store. A few events carry the hashes that the server would have given them, to be looked up by.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+from uuid import UUID
+
+import duckdb
+
+from bench import server
+from tallybook.core.time_window import DAY_US, parse_instant
+from tallybook.metering.identity import identity_of, request_key_of
+
+VERSION = 1
+"""Of what is made here: raise it whenever that changes."""
+
+ORG = "default"
+EVENTS_A_DAY = 10_000_000 // 90
+STEP_US = DAY_US // EVENTS_A_DAY
+END_US = parse_instant("2026-06-01T00:00:00Z")
+USERS, CORRECTIONS = 10_000, 10_000
+BUSIEST_USER = "user_0"
+"""Has 6 % of all events."""
+RUN = 1_000_000
+"""Events that are sorted together."""
+LOOKUPS = 2_000
+
+_CACHE = Path(__file__).parent.parent / ".cache"
+_GATEWAY = "gateway"
+
+_MODELS = (
+    *("openai:gpt-4o", "openai:gpt-4o-mini", "anthropic:claude-sonnet-4-5", "google:gemini-2.5-pro"),
+    *("openai:gpt-5-mini", "anthropic:claude-opus-4-8", "google:gemini-2.5-flash", "deepseek:deepseek-v4-pro"),
+    *("openai:gpt-4.1", "anthropic:claude-haiku-4-5", "mistral:mistral-large", "openai:o3"),
+    *("meetkai:functionary-pt", "xai:grok-4", "openai:gpt-4.1-nano"),
+)
+
+
+def cached(events: int) -> Path:
+    """The data folder of a store of so many events. Not to be written to: `copied` lends one for that."""
+    folder = _CACHE / f"{events}-{_layout()}"
+    if not folder.exists():
+        draft = folder.with_suffix(".new")
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True)
+        _make(draft, events)
+        draft.rename(folder)
+    return folder
+
+
+def copied(events: int, name: str) -> Path:
+    """A copy of the store, to be written to; replaces an earlier one of that name."""
+    folder = _CACHE / name
+    shutil.rmtree(folder, ignore_errors=True)
+    return shutil.copytree(cached(events), folder)
+
+
+def start_us(events: int) -> int:
+    """When the first event was recorded."""
+    return END_US - events * STEP_US
+
+
+def event_id(number: int) -> str:
+    return f"chatcmpl-{hashlib.md5(f'id {number}'.encode()).hexdigest()[:24]}"
+
+
+def lookups(events: int) -> range:
+    """Numbers of the events that can be looked up by their ids."""
+    return range(0, events, max(1, events // LOOKUPS))
+
+
+def _layout() -> str:
+    """Stands for all that decides how a store looks."""
+    schema = (resources.files("tallybook.storage.duckdb.migrations") / "0001_first.sql").read_bytes()
+    return hashlib.sha256(f"{VERSION} {duckdb.__version__}".encode() + schema).hexdigest()[:12]
+
+
+def _make(folder: Path, events: int) -> None:
+    with server.running(folder):
+        pass  # makes the files and what every server has
+    known = [list(column) for column in zip(*_known(events), strict=True)]
+    with duckdb.connect(str(folder / "events.duckdb"), config={"threads": 2, "memory_limit": "6GB"}) as store:
+        store.execute(f"CREATE TEMP TABLE known AS SELECT {', '.join(map('unnest(?) AS {}'.format, _KNOWN))}", known)
+        store.execute("SET VARIABLE models = ?", [list(_MODELS)])
+        for first in range(0, events, RUN):
+            store.execute(f"CREATE OR REPLACE TEMP TABLE drawn AS {_drawn(first, min(first + RUN, events), events)}")
+            store.execute(_KEYS)
+            store.execute(_REQUEST_KEYS)
+            store.execute(_FACTS)
+            store.execute(_CORRECTIONS)
+            store.execute("CHECKPOINT")
+
+
+_KNOWN = ("number", "key", "request")
+
+
+def _known(events: int) -> Iterator[tuple[int, UUID, UUID]]:
+    for number in lookups(events):
+        name = event_id(number)
+        source = _GATEWAY if _is_of_gateway(number) else ""
+        yield number, UUID(bytes=identity_of(ORG, source, name)), UUID(bytes=request_key_of(ORG, name))
+
+
+def _is_of_gateway(number: int) -> bool:
+    return number // 7 % 4 == 0
+
+
+def _drawn(first: int, end: int, events: int) -> str:
+    """What differs between events, from their numbers alone."""
+    millis = f"({start_us(events)} + number * {STEP_US}) // 1000"
+    noise = "md5('uid ' || number)"
+    return f"""
+        SELECT
+            number,
+            number // 5000 + 1 AS seq,
+            {start_us(events)} + number * {STEP_US} AS recorded_at,
+            recorded_at - CASE WHEN {_draw("late")} < 0.02 THEN ({_draw("lag")} * {3 * DAY_US})::BIGINT
+                ELSE ({_draw("lag")} * 5e6)::BIGINT END AS occurred_at,
+            (lpad(to_hex({millis}), 12, '0') || '7' || {noise}[1:3] || '8' || {noise}[4:18])::UUID AS uid,
+            CASE WHEN number // 7 % 4 = 0 THEN '{_GATEWAY}' ELSE '' END AS source,
+            'chatcmpl-' || md5('id ' || number)[1:24] AS event_id,
+            floor({USERS} * pow({_draw("user")}, 3.3))::INTEGER AS user_number,
+            getvariable('models')[1 + floor({len(_MODELS)} * pow({_draw("model")}, 2))::INTEGER] AS matched,
+            (100 + 20000 * pow({_draw("input")}, 3))::BIGINT AS input_tokens,
+            (20 + 2000 * {_draw("output")})::BIGINT AS output_tokens,
+            ({_draw("cached")} * input_tokens)::BIGINT AS cache_read_tokens,
+            {_draw("kind")} AS kind_drawn,
+            CASE WHEN hash(number, 'corrected') % {max(1, events // CORRECTIONS)} = 0
+                THEN CASE WHEN hash(number, 'voided') % 2 = 0 THEN 'void' ELSE 'amend' END END AS correction,
+            least(number + 50000, {end - 1}) // 5000 + 1 AS corrected_seq,
+            least(recorded_at + 3600000000, {start_us(events) + (end - 1) * STEP_US}) AS corrected_at
+        FROM range({first}, {end}) AS numbers (number)
+    """
+
+
+def _draw(what: str) -> str:
+    """A number from 0 to below 1."""
+    return f"(hash(number, '{what}') >> 11)::DOUBLE / {2**53}"
+
+
+_KEYS = """
+    INSERT INTO keys
+    SELECT coalesce(known.key, md5('key ' || number)::UUID), ('01' || md5('content ' || number)[3:])::UUID,
+        uid, occurred_at, seq
+    FROM drawn LEFT JOIN known USING (number) ORDER BY seq
+"""
+_REQUEST_KEYS = f"""
+    INSERT INTO request_keys (key, uid, occurred_at)
+    SELECT coalesce(known.request, md5('request ' || number)::UUID) AS key, uid, occurred_at
+    FROM drawn LEFT JOIN known USING (number) WHERE source = '{_GATEWAY}' ORDER BY key
+"""
+_CORRECTIONS = f"""
+    INSERT INTO corrections
+    SELECT '{ORG}', uid, 1, CASE WHEN correction = 'amend' THEN 2 END, occurred_at, corrected_at, corrected_seq,
+        'correction_' || number, correction, 'key_of_bench', NULL, NULL
+    FROM drawn WHERE correction IS NOT NULL ORDER BY seq
+"""
+
+_OF_FACTS = {
+    "org_id": f"'{ORG}'",
+    "uid": "uid",
+    "revision": "revision",
+    "seq": "CASE WHEN revision = 1 THEN seq ELSE corrected_seq END",
+    "occurred_at": "occurred_at",
+    "recorded_at": "CASE WHEN revision = 1 THEN recorded_at ELSE corrected_at END",
+    "recorded_by": "'key_of_bench'",
+    "source": "source",
+    "event_id": "event_id",
+    "kind": "CASE WHEN kind_drawn < 0.8 THEN 'completion' WHEN kind_drawn < 0.95 THEN 'response' ELSE 'embedding' END",
+    "user_id": "'user_' || user_number",
+    "external_user_id": "CASE WHEN user_number % 3 = 0 THEN 'customer_' || hash(number, 'customer') % 50000 END",
+    "project_id": "'project_' || user_number % 50",
+    "api_key_id": "'key_' || user_number || '_' || hash(number, 'key') % 3",
+    "provider": "split_part(matched, ':', 1)",
+    "model": "split_part(matched, ':', 2)",
+    "batch": "false",
+    "background": "false",
+    "stream": "number % 3 = 0",
+    "finish_reason": "CASE WHEN kind_drawn < 0.9 THEN 'stop' ELSE 'length' END",
+    "latency_ms": "200 + hash(number, 'latency') % 9000",
+    "ttft_ms": "CASE WHEN number % 3 = 0 THEN 50 + hash(number, 'first') % 900 END",
+    "input_tokens": "input_tokens",
+    "output_tokens": "output_tokens + revision - 1",
+    "cache_read_tokens": "cache_read_tokens",
+    "pricing": "CASE WHEN kind_drawn < 0.02 THEN 'unpriced' ELSE 'priced' END",
+    "price_id": "CASE WHEN kind_drawn >= 0.02 THEN 'price_' || matched END",
+    "matched": "CASE WHEN kind_drawn >= 0.02 THEN matched END",
+    "unpriced_units": "CASE WHEN kind_drawn < 0.02 THEN 'input_tokens' END",
+    "cost": "CASE WHEN kind_drawn >= 0.02 THEN {uncached} + {cached} + {output} END",
+    "known_cost": "CASE WHEN kind_drawn >= 0.02 THEN {uncached} + {cached} ELSE 0 END + {output}",
+    "cost_input_tokens": "CASE WHEN kind_drawn >= 0.02 THEN {uncached} END",
+    "cost_cache_read_tokens": "CASE WHEN kind_drawn >= 0.02 THEN {cached} END",
+    "cost_output_tokens": "{output}",
+    "pool_input_tokens": "input_tokens - cache_read_tokens",
+}
+"""Columns of the facts by what they are made from."""
+
+_LINES = {
+    "uncached": "(input_tokens - cache_read_tokens) * 2500000",
+    "cached": "cache_read_tokens * 1250000",
+    "output": "(output_tokens + revision - 1) * 10000000",
+}
+_FACTS = f"""
+    INSERT INTO facts ({", ".join(_OF_FACTS)})
+    SELECT {", ".join(source.format(**_LINES) for source in _OF_FACTS.values())}
+    FROM (SELECT 1 AS revision, * FROM drawn UNION ALL SELECT 2, * FROM drawn WHERE correction = 'amend')
+    ORDER BY occurred_at
+"""
