@@ -10,6 +10,7 @@ import importlib
 import inspect
 import json
 import pkgutil
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, get_type_hints
 
@@ -36,6 +37,7 @@ from tallybook.core.errors import (
     Unauthenticated,
 )
 from tallybook.http import credits, mka1, native, openai, usage_log
+from tallybook.http.access import ACCESS
 from tallybook.http.dialect import InternalError
 from tallybook.ledger.model import Reservation
 from tallybook.ledger.model import Status as HoldStatus
@@ -232,6 +234,14 @@ def test_allow_names_raw_and_framed_methods_alike(call: AppClient) -> None:
         answer = call(method, "/v1/events")
         check(answer, "native", 405, "method_not_allowed", "")
         assert answer.headers["allow"] == "GET, POST"
+
+
+@pytest.mark.parametrize("template", sorted({template for _, template in ACCESS}))
+def test_allow_names_every_method_of_a_path(call: AppClient, template: str) -> None:
+    path = re.sub(r"{.+?}", "x", template)
+    offered = {method for method, other in ACCESS if re.fullmatch(re.sub(r"{.+?}", "[^/]+", other), path)}
+    allowed = call("OPTIONS", path).headers["allow"].split(", ")
+    assert set(allowed) - {"HEAD"} == offered
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)

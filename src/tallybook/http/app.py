@@ -1,6 +1,6 @@
 """The whole HTTP surface: framework routes, raw routes beside them, one table of dialects, one OpenAPI document."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -8,6 +8,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Match
 
 from tallybook import __version__
 from tallybook.core.errors import Fault, InvalidInput, MalformedInput, TallybookError
@@ -54,10 +55,10 @@ def create_app(
         generate_unique_id_function=_operation_id,
     )
     inner.state.gate = gate
-    for routes in routers:
-        inner.include_router(routes)
+    for router in routers:
+        inner.include_router(router)
     inner.include_router(docs_page.router(inner.title, str(inner.openapi_url)))
-    _word_errors(inner, table, raw)
+    _word_errors(inner, table, raw, [route for router in routers for route in router.routes])
     complete_document(inner, raw_documents, table, dialects)
     return Gateway(
         inner,
@@ -70,7 +71,7 @@ def create_app(
     )
 
 
-def _word_errors(inner: FastAPI, table: Dialects, raw: RawRoutes) -> None:
+def _word_errors(inner: FastAPI, table: Dialects, raw: RawRoutes, routes: Sequence[BaseRoute]) -> None:
     def answer(request: Request, error: TallybookError) -> Response:
         rendered = table.render(error, request.url.path)
         return Response(rendered.body, rendered.status, dict(rendered.headers), rendered.media_type)
@@ -96,9 +97,17 @@ def _word_errors(inner: FastAPI, table: Dialects, raw: RawRoutes) -> None:
         if error.status_code == 404 and not beside:
             return answer(request, UnknownRoute(f"there is nothing at {path}"))
         if error.status_code in (404, 405):
-            offered = (error.headers or {}).get("Allow", "").split(", ")
-            return answer(request, MethodNotAllowed(request.method, sorted({*offered, *beside} - {""})))
+            # The framework names those of the first route only; a path with several methods is several routes.
+            of_first = (error.headers or {}).get("Allow", "").split(", ")
+            offered = {*of_first, *_methods_at(routes, request), *beside} - {""}
+            return answer(request, MethodNotAllowed(request.method, sorted(offered)))
         return answer(request, MalformedInput(str(error.detail)))
+
+
+def _methods_at(routes: Sequence[BaseRoute], request: Request) -> Iterator[str]:
+    for route in routes:
+        if isinstance(route, APIRoute) and route.matches(request.scope)[0] is not Match.NONE:
+            yield from route.methods or ()
 
 
 def _operation_id(route: APIRoute) -> str:
