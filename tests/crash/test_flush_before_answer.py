@@ -31,7 +31,7 @@ def test_the_log_is_flushed_between_request_and_answer(tmp_path: Path) -> None:
     if not may_trace(tmp_path):
         warnings.warn("this machine lets no process be traced: flushes are NOT shown here", stacklevel=1)
         return
-    server = ServerProcess(tmp_path / "data").start(prefix=(sys.executable, TRACER, str(trace)))
+    server = ServerProcess(tmp_path / "data").start_command(sys.executable, TRACER, str(trace))
     with server.client() as client:
         ledger = Ledger(client)
         account_id = ledger.account(REQUESTS)

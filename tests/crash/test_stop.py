@@ -9,7 +9,7 @@ from tests.serving import ServerProcess
 
 
 def test_sigterm_answers_what_is_in_flight(tmp_path: Path) -> None:
-    server = ServerProcess(tmp_path / "data").start()
+    server = ServerProcess(tmp_path / "data").start_command()
     senders = [Sender(server.url, "drain", number, number) for number in range(16)]
     for sender in senders:
         sender.start()
@@ -54,7 +54,7 @@ def test_a_full_queue_refuses_with_retry_after(tmp_path: Path) -> None:
 
 
 def test_a_clean_stop_closes_its_files_and_says_nothing(tmp_path: Path) -> None:
-    server = ServerProcess(tmp_path / "data").start()
+    server = ServerProcess(tmp_path / "data").start_command()
     process = server.process
     with server.client() as client:
         client.post("/v1/events", json={"events": [{"id": str(number)} for number in range(50)]}).raise_for_status()
