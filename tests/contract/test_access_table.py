@@ -148,7 +148,7 @@ def rows_where(scope: Scope | None, role: Role) -> set[str]:
 @pytest.fixture(scope="module")
 def tallybook(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tallybook]:
     folder = tmp_path_factory.mktemp("access")
-    settings: dict[str, Any] = {"data_dir": folder, "admin_key": ADMIN_KEY}
+    settings: dict[str, Any] = {"data_dir": folder, "admin_key": ADMIN_KEY, "price_catalogue": False}
     built = build(Settings(**settings))
     yield built
     built.close()

@@ -129,6 +129,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tallybook]:
     settings: dict[str, Any] = {
         "data_dir": tmp_path_factory.mktemp("errors"),
         "admin_key": ADMIN_KEY,
+        "price_catalogue": False,
         "body_bytes_max": BODY_BYTES_MAX,
         "cors_origins": [PAGE],
     }

@@ -37,7 +37,8 @@ FOREIGN = (mka1.DIALECT, openai.DIALECT, credits.DIALECT, usage_log.DIALECT)
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tallybook]:
-    settings: dict[str, Any] = {"data_dir": tmp_path_factory.mktemp("openapi"), "admin_key": ADMIN_KEY}
+    folder = tmp_path_factory.mktemp("openapi")
+    settings: dict[str, Any] = {"data_dir": folder, "admin_key": ADMIN_KEY, "price_catalogue": False}
     built = build(Settings(**settings))
     yield built
     built.close()
