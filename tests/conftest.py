@@ -21,7 +21,7 @@ sys.dont_write_bytecode = False
 
 # `make test` draws the same sample every time, on however slow a machine; the long form draws new and more.
 _PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("sample", _PATIENT, derandomize=True)
+settings.register_profile("sample", _PATIENT, derandomize=True, max_examples=50)
 settings.register_profile("long", _PATIENT, max_examples=2_000)
 settings.load_profile("long" if LONG else "sample")
 

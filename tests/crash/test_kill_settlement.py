@@ -6,6 +6,7 @@ At random moments, and at every point that a usage passes between its confirmati
 import http.client
 import json
 import random
+import shutil
 import threading
 import time
 from collections import Counter
@@ -65,16 +66,15 @@ class Caller(threading.Thread):
 class Book:
     """A data folder with prices and accounts, whose server is killed and started again."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, accounts: list[str]) -> None:
         self.data_dir = data_dir
-        server = ServerProcess(data_dir).start()
-        with server.client() as admin:
-            record_prices(admin)
-            ledger = Ledger(admin)
-            self.accounts = [ledger.account(10**6) for _ in range(CONNECTIONS)]
-        server.stop()
+        self.accounts = accounts
         self.confirmed: dict[str, str] = {}
         self.native: list[str] = []
+
+    def copied(self, data_dir: Path) -> "Book":
+        shutil.copytree(self.data_dir, data_dir)
+        return Book(data_dir, self.accounts)
 
     def callers(self, server: ServerProcess) -> list[Caller]:
         callers = [Caller(server.url, account_id) for account_id in self.accounts]
@@ -105,6 +105,19 @@ class Book:
             assert verified["usage_records"] == len(found)
 
 
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Book:
+    """Each test works on a copy."""
+    data_dir = tmp_path_factory.mktemp("opened") / "data"
+    server = ServerProcess(data_dir).start()
+    with server.client() as admin:
+        record_prices(admin)
+        ledger = Ledger(admin)
+        accounts = [ledger.account(10**6) for _ in range(CONNECTIONS)]
+    server.stop()
+    return Book(data_dir, accounts)
+
+
 def await_ready(admin: httpx.Client) -> None:
     deadline = time.monotonic() + 60
     while admin.get("/readyz").status_code != 200:
@@ -124,9 +137,9 @@ def walk(admin: httpx.Client, account_id: str) -> list[dict[str, Any]]:
             return found
 
 
-def test_killed_at_random_moments(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_killed_at_random_moments(opened: Book, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     chosen = random.Random(20260131)
-    book = Book(tmp_path / "data")
+    book = opened.copied(tmp_path / "data")
     server = ServerProcess(book.data_dir).start()
     for _ in range(ROUNDS):
         callers = book.callers(server)
@@ -142,8 +155,8 @@ def test_killed_at_random_moments(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize("point", KILLS)
-def test_killed_between_the_commit_and_the_delivery(tmp_path: Path, point: str) -> None:
-    book = Book(tmp_path / "data")
+def test_killed_between_the_commit_and_the_delivery(opened: Book, tmp_path: Path, point: str) -> None:
+    book = opened.copied(tmp_path / "data")
     server = ServerProcess(book.data_dir, failpoint=point).start()
     callers = book.callers(server)
     assert server.process is not None

@@ -263,7 +263,7 @@ def call(app: Tallybook) -> Iterator[AppClient]:
 
 
 @settings(
-    max_examples=200 if LONG else 8,
+    max_examples=200 if LONG else 5,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
