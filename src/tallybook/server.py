@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -13,10 +14,13 @@ import structlog
 import uvicorn
 from pydantic import ValidationError
 
+from tallybook.backups.errors import NotRestorable
+from tallybook.backups.restore import Restored, put_in_place
 from tallybook.core.errors import TallybookError
 from tallybook.core.failpoints import kill_at
 from tallybook.settings import Settings
 from tallybook.storage.duckdb import engine as duckdb_engine
+from tallybook.storage.duckdb.held import is_held
 from tallybook.storage.private_file import write_private
 from tallybook.storage.sqlite import engine as sqlite_engine
 from tallybook.wiring import Tallybook, build
@@ -34,18 +38,7 @@ def run(given: Mapping[str, Any]) -> None:
     `given` settings win over the environment. Raises `CannotStart`.
     """
     settings = _settings(given)
-    _configure_log(settings.log_level)
-    try:
-        tallybook = build(settings, reach=kill_at(os.environ.get("TALLYBOOK_FAILPOINT")))
-    except (
-        duckdb_engine.NewerDatabase,
-        duckdb_engine.DamagedDatabase,
-        duckdb_engine.HeldDatabase,
-        sqlite_engine.NewerDatabase,
-        TallybookError,
-        OSError,
-    ) as error:
-        raise CannotStart(str(error)) from error
+    tallybook = _opened(settings)
     server = _Server(tallybook, settings)
     tune_process()
     try:
@@ -55,6 +48,38 @@ def run(given: Mapping[str, Any]) -> None:
         tallybook.close()
     if not server.started:
         raise CannotStart(f"cannot listen on {settings.host}:{settings.port}")
+
+
+def restore(backup: Path, data_dir: Path, *, force: bool) -> Restored:
+    """Puts a backup into a data folder, delivers what its outbox holds as `run` does, and closes it.
+
+    Raises `CannotStart`; see `backups.restore.put_in_place`.
+    """
+    try:
+        restored = put_in_place(backup, data_dir, is_held, force=force)
+    except (NotRestorable, OSError) as error:
+        raise CannotStart(str(error)) from error
+    tallybook = _opened(_settings({"data_dir": data_dir, "price_catalogue": False, "admin_key": None}))
+    tallybook.close()
+    if not tallybook.is_caught_up():
+        raise CannotStart("not all usage of the ledger reached the event store; the next start tries again")
+    return restored
+
+
+def _opened(settings: Settings) -> Tallybook:
+    _configure_log(settings.log_level)
+    try:
+        return build(settings, reach=kill_at(os.environ.get("TALLYBOOK_FAILPOINT")))
+    except (
+        duckdb_engine.NewerDatabase,
+        duckdb_engine.DamagedDatabase,
+        duckdb_engine.HeldDatabase,
+        sqlite_engine.NewerDatabase,
+        NotRestorable,
+        TallybookError,
+        OSError,
+    ) as error:
+        raise CannotStart(str(error)) from error
 
 
 def tune_process() -> None:

@@ -16,6 +16,10 @@ class Settings(BaseSettings):
     port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     data_dir: Path = Field(Path("./data"), description="Folder of the two database files and the secrets.")
 
+    backup_dir: Path | None = Field(
+        None, description="Folder that backups are written to; by default `backups` in the data folder."
+    )
+
     admin_key: SecretStr | None = Field(
         None,
         min_length=16,

@@ -15,6 +15,9 @@ from tallybook.analytics.service import UsageService
 from tallybook.audit.admin_log import AdminLog
 from tallybook.audit.service import AuditService
 from tallybook.auth.service import AuthService
+from tallybook.backups.errors import NotRestorable
+from tallybook.backups.restore import DRAFT
+from tallybook.backups.service import BackupService
 from tallybook.catalogues.installed import read_answer, read_lists
 from tallybook.catalogues.litellm import read_litellm
 from tallybook.core.clock import Clock, SystemClock
@@ -55,6 +58,7 @@ from tallybook.settlement.service import SettlementService
 from tallybook.settlement.verify import UsageAudit
 from tallybook.settlement.verify_refunds import RefundAudit
 from tallybook.storage.duckdb.admin_log import DuckCorrectionLog
+from tallybook.storage.duckdb.backup import DuckBackup
 from tallybook.storage.duckdb.corrections import DuckCorrections
 from tallybook.storage.duckdb.engine import DuckEngine
 from tallybook.storage.duckdb.events import DuckEventStore
@@ -62,6 +66,7 @@ from tallybook.storage.duckdb.reading import DuckUsageStore
 from tallybook.storage.duckdb.sealing import Sealer
 from tallybook.storage.duckdb.settlement import DuckBilledEvents
 from tallybook.storage.private_file import write_private
+from tallybook.storage.sqlite.backup import SqliteBackup
 from tallybook.storage.sqlite.engine import SqliteEngine
 from tallybook.storage.sqlite.feedback import SqliteFeedbackStore
 from tallybook.storage.sqlite.journal import SqliteJournal, SqliteJournalLog
@@ -74,6 +79,8 @@ from tallybook.storage.sqlite.prices import SqlitePriceStore
 from tallybook.storage.sqlite.refunds import SqliteRefundStore
 from tallybook.storage.sqlite.settlement import SqliteSettlementStore
 
+ADMIN_KEY_FILE = "admin.key"
+_SECRET_FILE = "secret"
 _PURGE_SECONDS = 3600
 _SWEEP_SECONDS = 1
 _EXPIRY_SECONDS = 600
@@ -93,6 +100,8 @@ class Tallybook:
     app: Gateway
     gate: Gate
     new_admin_key: str | None
+    is_caught_up: Callable[[], bool]
+    """Whether all usage that the ledger promised before the start is in the event store."""
     close: Callable[[], None]
 
 
@@ -108,6 +117,8 @@ def build(
     """
     clock = clock or SystemClock()
     settings.data_dir.mkdir(parents=True, exist_ok=True)
+    if (settings.data_dir / DRAFT).exists():
+        raise NotRestorable(f"a restore into {settings.data_dir} was not finished; restore again with --force")
     secret = _secret(settings)
     # DuckDB locks its file against other processes, so it is opened before anything is written.
     duck = DuckEngine(
@@ -174,6 +185,16 @@ def build(
     request_log = RequestLog(usage, feedback_store, message_store)
     feedback = FeedbackService(request_log, feedback_store, sqlite, clock)
     sealer = Sealer(duck, rows=settings.run_events)
+    backups = BackupService(
+        [
+            DuckBackup(duck),
+            SqliteBackup(sqlite, "orgs", "accounts", "transactions", "reservations"),
+            SqliteBackup(said),
+        ],
+        partial(_private_files, settings.data_dir, secret),
+        settings.backup_dir or settings.data_dir / "backups",
+        clock,
+    )
     metrics = _metrics(metering, duck, settlement)
     gate = Gate(auth, _rates(settings, clock))
     credit_operations = credits.operations(
@@ -227,6 +248,7 @@ def build(
                 undoing,
                 explaining,
                 admin_log,
+                backups,
                 cursors,
                 read_litellm,
             ),
@@ -265,7 +287,7 @@ def build(
         cors_origins=settings.cors_origins,
         access_log=settings.access_log,
     )
-    return Tallybook(app, gate, new_admin_key, close)
+    return Tallybook(app, gate, new_admin_key, lambda: drain.is_caught_up, close)
 
 
 async def _first_start(orgs: OrgService, auth: AuthService, pricing: PricingService, settings: Settings) -> str | None:
@@ -275,7 +297,7 @@ async def _first_start(orgs: OrgService, auth: AuthService, pricing: PricingServ
     fixed = None if settings.admin_key is None else settings.admin_key.get_secret_value()
     made = await auth.ensure_bootstrap(fixed, DEFAULT_ORG)
     if made is not None:
-        write_private(settings.data_dir / "admin.key", made)
+        write_private(settings.data_dir / ADMIN_KEY_FILE, made)
     return made
 
 
@@ -333,13 +355,20 @@ async def _seal(sealer: Sealer) -> None:
 def _secret(settings: Settings) -> bytes:
     if settings.secret is not None:
         return settings.secret.get_secret_value().encode()
-    return _kept_secret(settings.data_dir / "secret")
+    return _kept_secret(settings.data_dir / _SECRET_FILE)
 
 
 def _kept_secret(path: Path) -> bytes:
     if not path.exists():
         write_private(path, secrets.token_hex(32))
     return path.read_text().strip().encode()
+
+
+def _private_files(data_dir: Path, secret: bytes) -> dict[str, str]:
+    """Without the secret no key of a restored ledger is valid, so it is kept wherever it came from."""
+    kept = {_SECRET_FILE: secret.decode()}
+    admin_key = data_dir / ADMIN_KEY_FILE
+    return {**kept, ADMIN_KEY_FILE: admin_key.read_text()} if admin_key.exists() else kept
 
 
 def _rates(settings: Settings, clock: Clock) -> KeyRates:

@@ -84,7 +84,7 @@ ORG_ADMINS = {
     "GET /v1/orgs/{org}/settings",
     "PATCH /v1/orgs/{org}/settings",
 }
-CLUSTER_ADMINS = {"POST /v1/orgs", "POST /v1/prices/sync", "GET /v1/prices/diff"}
+CLUSTER_ADMINS = {"POST /v1/backup", "POST /v1/orgs", "POST /v1/prices/sync", "GET /v1/prices/diff"}
 ORG_READERS = {
     "GET /v1/organization/usage/completions",
     "GET /v1/organization/usage/decisions",

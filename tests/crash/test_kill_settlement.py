@@ -108,7 +108,10 @@ class Book:
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Book:
     """Each test works on a copy."""
-    data_dir = tmp_path_factory.mktemp("opened") / "data"
+    return open_book(tmp_path_factory.mktemp("opened") / "data")
+
+
+def open_book(data_dir: Path) -> Book:
     server = ServerProcess(data_dir).start()
     with server.client() as admin:
         record_prices(admin)

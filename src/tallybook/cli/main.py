@@ -29,6 +29,8 @@ COMMANDS = {
     "reprice": ("tallybook.cli.reprice:reprice", "Rate stored events with the prices that are known now."),
     "undo": ("tallybook.cli.reprice:undo", "Take a correction back, of however many events."),
     "verify": ("tallybook.cli.verify:verify", "Rebuild balances and reservations from their facts."),
+    "backup": ("tallybook.cli.backup:backup", "Write a consistent copy of everything while the server works."),
+    "restore": ("tallybook.cli.restore:restore", "Put a backup into a data folder."),
     "settings": ("tallybook.cli.settings:settings", "Show and change the settings of an org."),
 }
 """Name -> where the command is, and its line in the help."""
@@ -75,10 +77,10 @@ def _client_message(error: Exception) -> str | None:
 def main(ctx: click.Context, options: Options) -> None:
     """Tallybook: a self-hosted usage book for AI platforms.
 
-    Every command but `serve` speaks to a running server: the one named by --url or TALLYBOOK_BASE_URL, else
-    the one that runs on the data folder. The key comes from --key or TALLYBOOK_API_KEY, else from the data
-    folder.
+    Every command but `serve` and `restore` speaks to a running server: the one named by --url or
+    TALLYBOOK_BASE_URL, else the one that runs on the data folder. The key comes from --key or
+    TALLYBOOK_API_KEY, else from the data folder.
     """
     ctx.obj = options
     if options.data_dir is not None:
-        ctx.default_map = {"serve": {"data_dir": options.data_dir}}
+        ctx.default_map = {name: {"data_dir": options.data_dir} for name in ("serve", "restore")}

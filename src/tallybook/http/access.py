@@ -120,6 +120,7 @@ ACCESS: Mapping[tuple[str, str], Access] = {
     ("GET", "/v1/audit"): Access(Scope.ADMIN, Role.ORG_ADMIN),
     ("GET", "/v1/keys"): Access(Scope.ADMIN, Role.ORG_ADMIN),
     ("DELETE", "/v1/keys/{key_id}"): Access(Scope.ADMIN, Role.ORG_ADMIN),
+    ("POST", "/v1/backup"): Access(Scope.ADMIN, Role.CLUSTER_ADMIN),
     ("POST", "/v1/orgs"): Access(Scope.ADMIN, Role.CLUSTER_ADMIN),
     ("GET", "/v1/orgs"): Access(),
     ("GET", "/v1/orgs/{org}/settings"): Access(Scope.ADMIN, Role.ORG_ADMIN),

@@ -107,6 +107,15 @@ class Client:
         result: Record = self._transport.call("GET", "/v1/verify", query=query)
         return result
 
+    def backup(self, name: str, *, force: bool = False) -> Record:
+        """A consistent copy of everything, in a folder of that name on the server's machine: `path` says where.
+
+        Takes as long as it takes to copy the files, and is asked for once only.
+        """
+        body = exact_json.dumps({"name": name, "force": force})
+        answer: Record = self._transport.call("POST", "/v1/backup", json=body, retries=0, patient=True)
+        return answer
+
     def check_health(self) -> None:
         """Returns if the server answers; asks once only. Raises `Unreachable` or an `APIError`."""
         self._transport.call("GET", "/healthz", retries=0)

@@ -54,12 +54,17 @@ class Transport:
         query: Query | None = None,
         idempotency_key: str | None = None,
         retries: int | None = None,
+        patient: bool = False,
     ) -> Any:
-        """The parsed body of a 2xx answer, None if it has none. Raises `Unreachable` or an `APIError`."""
+        """The parsed body of a 2xx answer, None if it has none. Raises `Unreachable` or an `APIError`.
+
+        `patient`: waits for the answer as long as the connection lasts.
+        """
         headers = {} if json is None else {"Content-Type": "application/json"}
         if idempotency_key is not None:
             headers["Idempotency-Key"] = idempotency_key
-        request = self._request(method, path, content=json, params=query, headers=headers)
+        timeout = None if patient else self._http.timeout
+        request = self._request(method, path, content=json, params=query, headers=headers, timeout=timeout)
         return _answer(self._sent(request, self._retries if retries is None else retries))
 
     def fetch(self, path: str, query: Query) -> httpx.Response:

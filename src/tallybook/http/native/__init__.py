@@ -6,12 +6,14 @@ from tallybook.analytics.service import UsageService
 from tallybook.audit.admin_log import AdminLog
 from tallybook.audit.service import AuditService
 from tallybook.auth.service import AuthService
+from tallybook.backups.service import BackupService
 from tallybook.core.paging import Cursors
 from tallybook.corrections.repricing import Repricing
 from tallybook.corrections.service import CorrectionService
 from tallybook.corrections.undoing import Undoing
 from tallybook.http.native import (
     admin_log,
+    backup,
     corrections,
     events_read,
     explain,
@@ -46,6 +48,7 @@ def routers(
     undoing: Undoing,
     explaining: AuditService,
     log: AdminLog,
+    backups: BackupService,
     cursors: Cursors,
     read_litellm: prices.ReadOpinions,
 ) -> list[APIRouter]:
@@ -55,6 +58,7 @@ def routers(
         repricing.router(repricing_service, undoing),
         events_read.router(usage_service),
         admin_log.router(log, cursors),
+        backup.router(backups),
         explain.router(explaining),
         keys.router(auth, cursors),
         orgs.router(org_service, cursors),

@@ -21,6 +21,8 @@ from tallybook.storage.duckdb import runs
 # safety net below the checkpoints that the writer makes in quiet moments.
 _CHECKPOINT_THRESHOLD = "1GB"
 
+_NEVER = "1000TB"
+
 _CHECKPOINT_ROOM = 2
 """Free space that a checkpoint is given, as a multiple of the log: it writes before it frees."""
 
@@ -138,6 +140,33 @@ class DuckEngine:
                 if _is_full(error):
                     raise StorageFull from error
                 raise
+
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """No write transaction and no checkpoint of the writer while it lasts."""
+        with self._writing:
+            yield
+
+    @contextmanager
+    def without_checkpoints(self) -> Iterator[None]:
+        """Commits go to the log alone: all that the file refers to stays where it is. Waits for who writes beside.
+
+        Raises `Overloaded` at the end if the file was closed or reopened meanwhile.
+        """
+        with self._beside:
+            opening = self.openings
+            self._set_checkpoint_threshold(_NEVER)
+            try:
+                yield
+                if self._closed or self.openings != opening:
+                    raise Overloaded("the event store was closed or reopened")
+            finally:
+                with suppress(duckdb.Error, Overloaded):
+                    self._set_checkpoint_threshold(_CHECKPOINT_THRESHOLD)
+
+    def _set_checkpoint_threshold(self, size: str) -> None:
+        with self._writing:
+            self._open_connection().execute(f"SET GLOBAL checkpoint_threshold = '{size}'")
 
     def checkpoint(self) -> None:
         """Folds the log into the file, if the disk has room for it. Only between transactions of the writer."""

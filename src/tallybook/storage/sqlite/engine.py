@@ -76,7 +76,7 @@ class SqliteEngine:
         flush_max: int = 1_000,
         reach: Reach = go_on,
     ) -> None:
-        self._path = path
+        self.path = path
         self.reach = reach
         self._gatherings: list[Gathering[Any]] = []
         # A URI, so that a blank, `?` or `%` in a folder's name stays part of the name.
@@ -87,6 +87,8 @@ class SqliteEngine:
         self._local = threading.local()
         # Weak, so that the connection of a thread that has ended is closed with it.
         self._readers: weakref.WeakSet[_Reader] = weakref.WeakSet()
+        self._writing = threading.Lock()
+        """Held while a flush is committed."""
         self._writer = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._writer.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;")
         # What is deleted is overwritten: a purged outcome must not linger in free pages (see decision 0002).
@@ -151,12 +153,18 @@ class SqliteEngine:
         self._readers.add(reader)
         return reader
 
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """Nothing is committed while it lasts."""
+        with self._writing:
+            yield
+
     def wipe_log(self) -> None:
         """Empties the log, with all that it still tells of what is gone from the file. Waits for readers.
 
         Raises `Overloaded` if they take too long.
         """
-        with closing(sqlite3.connect(self._path, timeout=_WIPE_SECONDS)) as connection:
+        with closing(sqlite3.connect(self.path, timeout=_WIPE_SECONDS)) as connection:
             (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if busy:
             raise Overloaded("the log of a file is being read")
@@ -168,10 +176,11 @@ class SqliteEngine:
             connection.close()
 
     def _flush(self, jobs: Sequence[Work]) -> Sequence[Any]:
-        try:
-            return self._commit(jobs, apart=False)
-        except _HalfDone:
-            return self._commit(jobs, apart=True)
+        with self._writing:
+            try:
+                return self._commit(jobs, apart=False)
+            except _HalfDone:
+                return self._commit(jobs, apart=True)
 
     def _commit(self, jobs: Sequence[Work], *, apart: bool) -> Sequence[Any]:
         """Runs the jobs in one transaction. Raises `_HalfDone`, with nothing done, unless they are kept `apart`.
@@ -189,14 +198,13 @@ class SqliteEngine:
             self.reach(Failpoint.BEFORE_COMMIT)
             self._writer.execute("COMMIT")
             self.reach(Failpoint.AFTER_COMMIT)
-        except (sqlite3.Error, _HalfDone) as error:
+        except (sqlite3.Error, _HalfDone):
             with suppress(sqlite3.Error):  # a failing disk may have ended the transaction already
                 self._writer.execute("ROLLBACK")
             for gathering in self._gatherings:
                 gathering.forget()
-            if getattr(error, "sqlite_errorcode", None) in _FULL:
-                raise StorageFull from error
-            raise
+            with telling_full():
+                raise
         return answers
 
     def _attempt(self, job: Work) -> Any:
@@ -277,6 +285,17 @@ class Gathering(Generic[Item]):
 
     def forget(self) -> None:
         self._items = []
+
+
+@contextmanager
+def telling_full() -> Iterator[None]:
+    """Makes `StorageFull` of SQLite's error."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        if error.sqlite_errorcode in _FULL:
+            raise StorageFull from error
+        raise
 
 
 def connection_of(transaction: Transaction) -> sqlite3.Connection:

@@ -1,0 +1,74 @@
+"""Puts a backup into a data folder."""
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from tallybook.backups import manifest
+from tallybook.backups.errors import NotRestorable
+from tallybook.backups.manifest import Manifest
+
+DRAFT = "restoring"
+"""While this folder is in it, a data folder is neither the old nor the new one."""
+
+_DATABASES = ("events.", "ledger.sqlite", "messages.sqlite")
+"""How the names of the engines' files begin."""
+_BESIDE = ("secret", "admin.key", "server.json")
+
+
+class Restored(NamedTuple):
+    """`replaced`: where that is which was there before."""
+
+    manifest: Manifest
+    replaced: Path | None
+
+
+def put_in_place(backup: Path, data_dir: Path, is_held: Callable[[Path], bool], *, force: bool) -> Restored:
+    """Moves a copy of the backup into `data_dir`; by `force`, what was there into a folder in it.
+
+    After an interruption it can be repeated by force; until then no server starts there. Raises `NotRestorable`, and
+    then the data is as it was, and `OSError`.
+    """
+    made = manifest.read(backup)
+    if not force and data_dir.exists() and any(data_dir.iterdir()):
+        raise NotRestorable(f"{data_dir} is not empty; name another folder, or give --force to replace what is there")
+    if is_held(data_dir):
+        raise NotRestorable(f"a server holds {data_dir}; stop it first")
+    draft = data_dir / DRAFT
+    is_new = not draft.exists()
+    draft.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        _copy(backup, draft, made)
+    except BaseException:
+        if is_new:
+            shutil.rmtree(draft)
+        raise
+    replaced = _moved_aside(data_dir)
+    for name in made.files:
+        (draft / name).replace(data_dir / name)
+    manifest.sync(data_dir)
+    shutil.rmtree(draft)
+    return Restored(made, replaced)
+
+
+def _copy(backup: Path, draft: Path, made: Manifest) -> None:
+    manifest.check_names(backup, made)
+    for name in made.files:
+        shutil.copyfile(backup / name, draft / name)
+        (draft / name).chmod(0o600)
+    manifest.check(draft, made, backup)
+    manifest.sync(draft)
+
+
+def _moved_aside(data_dir: Path) -> Path | None:
+    live = [path for path in data_dir.iterdir() if path.name.startswith(_DATABASES) or path.name in _BESIDE]
+    if not live:
+        return None
+    aside = Path(tempfile.mkdtemp(prefix="replaced-", dir=data_dir))
+    for path in live:
+        path.replace(aside / path.name)
+    manifest.sync(aside)
+    manifest.sync(data_dir)
+    return aside
