@@ -28,7 +28,7 @@ USERS, CORRECTIONS = 10_000, 10_000
 BUSIEST_USER = "user_0"
 """Has 6 % of all events."""
 RUN = 1_000_000
-"""Events that are sorted together."""
+"""Events that are in order together; the newest half of one is not yet."""
 LOOKUPS = 2_000
 
 _CACHE = Path(__file__).parent.parent / ".cache"
@@ -88,13 +88,21 @@ def _make(folder: Path, events: int) -> None:
     with duckdb.connect(str(folder / "events.duckdb"), config={"threads": 2, "memory_limit": "6GB"}) as store:
         store.execute(f"CREATE TEMP TABLE known AS SELECT {', '.join(map('unnest(?) AS {}'.format, _KNOWN))}", known)
         store.execute("SET VARIABLE models = ?", [list(_MODELS)])
-        for first in range(0, events, RUN):
-            store.execute(f"CREATE OR REPLACE TEMP TABLE drawn AS {_drawn(first, min(first + RUN, events), events)}")
-            store.execute(_KEYS)
-            store.execute(_REQUEST_KEYS)
-            store.execute(_FACTS)
-            store.execute(_CORRECTIONS)
-            store.execute("CHECKPOINT")
+        rest = min(events, RUN) // 2
+        for run, first in enumerate(range(0, events - rest, RUN), start=1):
+            _add(store, run, first, min(first + RUN, events - rest), events)
+            store.execute(_RUN, [run])
+        _add(store, 0, events - rest, events, events)
+
+
+def _add(store: duckdb.DuckDBPyConnection, run: int, first: int, end: int, events: int) -> None:
+    """A run in order, or as run 0 what arrived since the last."""
+    store.execute(f"CREATE OR REPLACE TEMP TABLE drawn AS {_drawn(first, end, events)}")
+    store.execute(_KEYS)
+    store.execute(_REQUEST_KEYS.format("key" if run else "seq"), [run])
+    store.execute(_FACTS.format("occurred_at" if run else "seq"), [run])
+    store.execute(_CORRECTIONS)
+    store.execute("CHECKPOINT")
 
 
 _KNOWN = ("number", "key", "request")
@@ -133,8 +141,9 @@ def _drawn(first: int, end: int, events: int) -> str:
             {_draw("kind")} AS kind_drawn,
             CASE WHEN hash(number, 'corrected') % {max(1, events // CORRECTIONS)} = 0
                 THEN CASE WHEN hash(number, 'voided') % 2 = 0 THEN 'void' ELSE 'amend' END END AS correction,
-            least(number + 50000, {end - 1}) // 5000 + 1 AS corrected_seq,
-            least(recorded_at + 3600000000, {start_us(events) + (end - 1) * STEP_US}) AS corrected_at
+            least(number + 50000, {end - 1}) AS corrected,
+            corrected // 5000 + 1 AS corrected_seq,
+            {start_us(events)} + corrected * {STEP_US} AS corrected_at
         FROM range({first}, {end}) AS numbers (number)
     """
 
@@ -151,10 +160,11 @@ _KEYS = """
     FROM drawn LEFT JOIN known USING (number) ORDER BY seq
 """
 _REQUEST_KEYS = f"""
-    INSERT INTO request_keys (key, uid, occurred_at)
-    SELECT coalesce(known.request, md5('request ' || number)::UUID) AS key, uid, occurred_at
-    FROM drawn LEFT JOIN known USING (number) WHERE source = '{_GATEWAY}' ORDER BY key
+    INSERT INTO request_keys (key, uid, occurred_at, seq, run)
+    SELECT coalesce(known.request, md5('request ' || number)::UUID) AS key, uid, occurred_at, seq, ?
+    FROM drawn LEFT JOIN known USING (number) WHERE source = '{_GATEWAY}' ORDER BY {{}}
 """
+_RUN = "INSERT INTO runs SELECT run, max(seq), max(recorded_at), count(*) FROM facts WHERE run = ? GROUP BY run"
 _CORRECTIONS = f"""
     INSERT INTO corrections
     SELECT '{ORG}', uid, 1, CASE WHEN correction = 'amend' THEN 2 END, occurred_at, corrected_at, corrected_seq,
@@ -207,8 +217,8 @@ _LINES = {
     "output": "(output_tokens + revision - 1) * 10000000",
 }
 _FACTS = f"""
-    INSERT INTO facts ({", ".join(_OF_FACTS)})
-    SELECT {", ".join(source.format(**_LINES) for source in _OF_FACTS.values())}
+    INSERT INTO facts (run, {", ".join(_OF_FACTS)})
+    SELECT ?, {", ".join(source.format(**_LINES) for source in _OF_FACTS.values())}
     FROM (SELECT 1 AS revision, * FROM drawn UNION ALL SELECT 2, * FROM drawn WHERE correction = 'amend')
-    ORDER BY occurred_at
+    ORDER BY {{}}
 """

@@ -43,27 +43,28 @@ def in_force(span: Span, *, corrected: bool) -> Sql:
     is left out: it must read the uids, which cost as much as all the sums. With voided events the newest revision of
     each is meant: the one that no correction follows up.
     """
-    facts = Sql("FROM facts AS fact WHERE") + _within("fact", span)
+    facts, within = Sql("FROM facts AS fact"), Sql("WHERE") + _within("fact", span)
     if not corrected:
-        return facts
-    followed = "replacement = fact.revision + 1" if span.with_voided else "superseded = fact.revision"
-    return facts + Sql("AND NOT") + named(followed, span)
+        return facts + within
+    # As a join: DuckDB takes a correlated NOT EXISTS apart, over every distinct fact, at four times the cost of it all.
+    ended = "replacement - 1" if span.with_voided else "superseded"
+    corrections = Sql(f"ANTI JOIN (SELECT uid AS ended_uid, {ended} AS ended_revision") + _corrections(span)
+    return facts + corrections + Sql(") ON ended_uid = fact.uid AND ended_revision = fact.revision") + within
 
 
-def named(where: str, span: Span) -> Sql:
-    """Whether a correction names the `fact`, such that `where` holds of that correction."""
-    exists = Sql(
-        "EXISTS (SELECT 1 FROM corrections AS correction"
-        f" WHERE correction.uid = fact.uid AND correction.{where}"
-        " AND correction.org_id = fact.org_id AND"
-    )
+def is_voided(span: Span) -> Sql:
+    """Whether the `fact` is out of force, as only a voided one is where those are read too."""
+    return Sql("EXISTS (SELECT 1") + _corrections(span) + Sql("AND uid = fact.uid AND superseded = fact.revision)")
+
+
+def _corrections(span: Span) -> Sql:
     # A correction carries the org and instant of its event, so the same span holds every one that matters.
-    return exists + _within("correction", span) + Sql(")")
+    return Sql("FROM corrections AS correction WHERE") + _within("correction", span)
 
 
 def has_corrections(span: Span) -> Sql:
     """Whether any fact of the span may be out of force. To be read in the transaction it decides about."""
-    return Sql("SELECT count(*) > 0 FROM corrections AS correction WHERE") + _within("correction", span)
+    return Sql("SELECT count(*) > 0") + _corrections(span)
 
 
 def newest_seq(as_of_us: int | None = None, org_ids: Sequence[str] | None = None) -> Sql:

@@ -6,7 +6,7 @@ from uuid import UUID
 from tallybook.analytics.plan import AggregatePlan, ListPlan, Slices, Span
 from tallybook.analytics.query import MEASURES, Condition, Measure
 from tallybook.core.counters import COUNTERS, PARTS, Aggregate
-from tallybook.storage.duckdb.in_force import Sql, in_force, joined, named, one_of
+from tallybook.storage.duckdb.in_force import Sql, in_force, is_voided, joined, one_of
 
 _REQUESTS = "coalesce(requests, 1)"
 # Orgs name their sessions alone: the same id in two orgs is two sessions.
@@ -134,7 +134,7 @@ def newest(plan: ListPlan, uids: Sequence[UUID] | None, *, corrected: bool) -> S
 
 def events(span: Span, uids: Sequence[UUID], conditions: Iterable[Condition] = (), *, corrected: bool) -> Sql:
     """Rows of `EVENT_COLUMNS`, newest first. Not `corrected`: every revision, in force or not."""
-    voided = named("superseded = fact.revision", span) if corrected and span.with_voided else Sql("false")
+    voided = is_voided(span) if corrected and span.with_voided else Sql("false")
     return (
         Sql("SELECT " + ", ".join(EVENT_COLUMNS[:-1]) + ",")
         + voided
