@@ -64,7 +64,7 @@ class TestDuckEventStore(EventStoreSuite):
 def test_readers_never_see_a_half_commit(tmp_path: Path) -> None:
     clock = StillClock()
     engine = opened(tmp_path / "events.duckdb")
-    store = DuckEventStore(engine, clock, wal_bytes_max=1, disk_reserve_bytes=0)
+    store = DuckEventStore(engine, clock, wal_bytes_max=2**17, disk_reserve_bytes=0)
     submit = Submitter(clock)
     wrong: list[tuple[int, int]] = []
     done = threading.Event()
@@ -206,4 +206,17 @@ def test_the_log_is_folded_in_when_quiet(tmp_path: Path) -> None:
     assert engine.wal_bytes > 1000
     store.maintain()
     assert engine.wal_bytes == 0
+    store.close()
+
+
+def test_the_log_is_folded_in_when_no_moment_is_quiet(tmp_path: Path) -> None:
+    clock = StillClock()
+    engine = opened(tmp_path / "events.duckdb")
+    store = DuckEventStore(engine, clock, wal_bytes_max=500_000, disk_reserve_bytes=0)
+    submit = Submitter(clock)
+    sizes = []
+    for flush in range(5):
+        store.append([submit(told(flush * 1_000 + number)) for number in range(1_000)])
+        sizes.append(engine.wal_bytes)
+    assert max(sizes) < 2 * 500_000 + 2 * sizes[0]
     store.close()

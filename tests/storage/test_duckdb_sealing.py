@@ -16,7 +16,7 @@ from tests.conftest import LONG
 from tests.storage.suites.event_store import told
 from tests.submissions import Submitter
 
-SWAPS = 50 if LONG else 6
+SWAPS = 50 if LONG else 4
 ROWS = 4_000 if LONG else 2_000
 READERS = 3
 
@@ -28,7 +28,7 @@ class Shelf:
         self.clock = StillClock()
         self.submit = Submitter(self.clock)
         self.engine = DuckEngine(path, memory="500MB", threads=2)
-        self.store = DuckEventStore(self.engine, self.clock, wal_bytes_max=1, disk_reserve_bytes=0)
+        self.store = DuckEventStore(self.engine, self.clock, wal_bytes_max=2**20, disk_reserve_bytes=0)
         self.sealer = Sealer(self.engine, rows=rows)
 
     def add(self, first: int, count: int) -> None:

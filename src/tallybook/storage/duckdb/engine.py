@@ -66,6 +66,8 @@ class DuckEngine:
             "temp_directory": str(path.with_suffix(".tmp")),
             # A read sees what was committed when it began, not when it first touched a table.
             "immediate_transaction_mode": True,
+            # A checkpoint would merge and rewrite what runs are about to replace, in up to four times the time.
+            "max_vacuum_tasks": 0,
         }
         self._writing = threading.RLock()
         """Held while the connection of the writer is used or replaced."""

@@ -22,6 +22,10 @@ _INDEXED_KEYS_MAX = 2_000
 _SPREAD_FROM = 1_000
 """Events, waiting and new, that are spread over `facts`; fewer wait."""
 
+_LONG_LOG = 2
+"""The log is folded in when it is this many times `wal_bytes_max` though no moment is quiet: later, it would hold up a
+commit for longer."""
+
 
 _INSERTED = Outcome(Status.INSERTED, None)
 
@@ -67,6 +71,7 @@ class DuckEventStore:
 
     def append(self, submissions: Sequence[Submission], ready: Sequence[object] = ()) -> list[Outcome]:
         self._check_room()
+        self._fold_in(_LONG_LOG * self._wal_bytes_max)
         firsts: dict[bytes, Submission] = {}
         for submission in submissions:
             firsts.setdefault(submission.identity, submission)
@@ -94,8 +99,7 @@ class DuckEventStore:
 
     def maintain(self) -> None:
         self._spread()
-        if self._engine.wal_bytes > self._wal_bytes_max:
-            self._engine.checkpoint()
+        self._fold_in(self._wal_bytes_max)
 
     def close(self) -> None:
         try:
@@ -104,6 +108,10 @@ class DuckEventStore:
                 self._engine.checkpoint()
         finally:
             self._engine.close()
+
+    def _fold_in(self, wal_bytes_max: int) -> None:
+        if self._engine.wal_bytes > wal_bytes_max:
+            self._engine.checkpoint()
 
     def _check_room(self) -> None:
         if shutil.disk_usage(self._engine.path.parent).free < self._disk_reserve_bytes:
