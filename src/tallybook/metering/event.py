@@ -100,7 +100,7 @@ class UsageEvent(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rena
     unreported: bool = False
 
 
-class Sender(msgspec.Struct, frozen=True):
+class Sender(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Who an event is taken from, as plain values: what fills the blanks, and what the sender may claim and see.
 
     `may_name_others`: may set `user_id` and `api_key_id` freely. `reads_org`: may read every event of the org.
@@ -120,7 +120,7 @@ class Sender(msgspec.Struct, frozen=True):
     source: str = ""
 
 
-class Submission(msgspec.Struct, frozen=True, gc=False):
+class Submission(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An event ready to be stored: identified, its blanks filled, rated.
 
     `identity` and `content` are 16-byte hashes (see `identity.py`); `request_key` is None where the identity already

@@ -32,7 +32,7 @@ class Pricing(Enum):
     UNREPORTED = "unreported"
 
 
-class Rating(msgspec.Struct, frozen=True, gc=False):
+class Rating(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What an event costs and why. Amounts are picodollars.
 
     `cost_pico` is None exactly when unpriced or unreported. `known_cost_pico` is the exact sum of `lines` (unit,

@@ -33,7 +33,7 @@ class UsageType(StrEnum):
     AUDIO_TTS = "audio_tts"
 
 
-class Told(msgspec.Struct, frozen=True):
+class Told(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A usage as its caller tells it. `usage` is kept; only the counters of `priced` are charged."""
 
     model: str

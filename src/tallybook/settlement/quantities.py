@@ -1,5 +1,6 @@
 """What each type of usage counts, and what of it is charged."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from tallybook.core.counters import Usage
@@ -7,28 +8,35 @@ from tallybook.core.errors import Fault, InvalidInput
 from tallybook.metering.event import UsageEvent
 from tallybook.settlement.model import SOURCE_CONFIRMED, SOURCE_RECORDED, Told, UsageType
 
-KINDS = {
-    UsageType.TEXT: "completion",
-    UsageType.EMBEDDING: "embedding",
-    UsageType.AUDIO_STT: "audio_transcription",
-    UsageType.AUDIO_TTS: "audio_speech",
+_TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens")
+
+
+class _Form(NamedTuple):
+    """Usage of a type: the kind of event it is kept as, which counters are charged, which quantities must be told."""
+
+    kind: str
+    charged: tuple[str, ...]
+    needed: tuple[str, ...]
+
+
+_FORMS: Mapping[str, _Form] = {
+    UsageType.TEXT: _Form("completion", _TOKENS, ("input_tokens", "output_tokens")),
+    UsageType.EMBEDDING: _Form("embedding", _TOKENS, ("input_tokens",)),
+    UsageType.AUDIO_STT: _Form("audio_transcription", ("audio_seconds",), ("audio_seconds_micro",)),
+    UsageType.AUDIO_TTS: _Form("audio_speech", ("audio_seconds",), ("audio_seconds_micro",)),
 }
+
+KINDS = {usage_type: _FORMS[usage_type].kind for usage_type in UsageType}
 """The kind of event that a type is kept as."""
 
-_TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens")
-_CHARGED = {
-    UsageType.TEXT: _TOKENS,
-    UsageType.EMBEDDING: _TOKENS,
-    UsageType.AUDIO_STT: ("audio_seconds",),
-    UsageType.AUDIO_TTS: ("audio_seconds",),
-}
-
-
-_CHARGED_OF_KIND = {kind: _CHARGED[usage_type] for usage_type, kind in KINDS.items()}
+_CHARGED_OF_KIND = {form.kind: form.charged for form in _FORMS.values()}
 
 _NAMES = (*_TOKENS, "audio_seconds")
 """Of the counters, in the order of `Quantities`."""
-_OF_TOKENS = (UsageType.TEXT, UsageType.EMBEDDING)
+
+
+_SPELLED = {"input_tokens": "inputTokens", "audio_seconds_micro": "audioDurationSeconds"}
+"""Quantities, as callers name them."""
 
 
 class Quantities(NamedTuple):
@@ -41,7 +49,7 @@ class Quantities(NamedTuple):
 
 
 def told_of(
-    kind: UsageType,
+    kind: str,
     quantities: Quantities,
     *,
     model: str,
@@ -51,31 +59,26 @@ def told_of(
     place: tuple[str, ...] = (),
     output_named: str = "outputTokens",
 ) -> Told:
-    """What of a usage is kept and what is charged: quantities of the other family are kept only.
+    """What of a usage of that type is kept and what is charged: quantities of the other family are kept only.
 
     Cached tokens are 0 by default. Raises `InvalidInput`, with the faults at `place` of the request, where one that the
     type counts is missing, or where more is cached than was put in.
     """
-    faults = _faults_of(kind, quantities, output_named)
+    form = _FORMS[kind]
+    faults = _faults_of(kind, form, quantities, output_named)
     if faults:
         raise InvalidInput([Fault((*place, name), why) for name, why in faults])
-    if kind in _OF_TOKENS and quantities.cached_tokens is None:
-        quantities = quantities._replace(cached_tokens=0)
     usage = {name: amount for name, amount in zip(_NAMES, quantities, strict=True) if amount is not None}
-    priced = {name: usage[name] for name in _CHARGED[kind] if name in usage}
-    return Told(model, KINDS[kind], usage, priced, description, request_id, metadata)
+    if form.charged is _TOKENS:
+        usage.setdefault("cache_read_tokens", 0)
+    priced = {name: usage[name] for name in form.charged if name in usage}
+    return Told(model, form.kind, usage, priced, description, request_id, metadata)
 
 
-def _faults_of(kind: UsageType, told: Quantities, output_named: str) -> list[tuple[str, str]]:
-    match kind:
-        case UsageType.TEXT:
-            needed = [("inputTokens", told.input_tokens), (output_named, told.output_tokens)]
-        case UsageType.EMBEDDING:
-            needed = [("inputTokens", told.input_tokens)]
-        case UsageType.AUDIO_STT | UsageType.AUDIO_TTS:
-            needed = [("audioDurationSeconds", told.audio_seconds_micro)]
-    faults = [(name, f"is required for {kind}") for name, amount in needed if amount is None]
-    if kind is UsageType.EMBEDDING and told.output_tokens:
+def _faults_of(kind: str, form: _Form, told: Quantities, output_named: str) -> list[tuple[str, str]]:
+    missing = [name for name in form.needed if getattr(told, name) is None]
+    faults = [({**_SPELLED, "output_tokens": output_named}[name], f"is required for {kind}") for name in missing]
+    if kind == UsageType.EMBEDDING and told.output_tokens:
         faults.append((output_named, "must be absent or 0 for an embedding"))
     if (told.cached_tokens or 0) > (told.input_tokens or 0):
         faults.append(("cachedTokens", "must not be more than inputTokens, which include them"))

@@ -1,7 +1,5 @@
 """From a usage as told to an event ready for the event store, rated at its instant."""
 
-from typing import NamedTuple
-
 import msgspec
 
 from tallybook.core.clock import Clock
@@ -18,7 +16,7 @@ _TOLD = Hasher("told", size=15)
 _ENCODE = msgspec.msgpack.Encoder(order="deterministic").encode
 
 
-class Draft(NamedTuple):
+class Draft(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A usage that is rated and lacks only its place in the ledger. `content` is the hash of what was told."""
 
     told: Told
@@ -29,17 +27,26 @@ class Draft(NamedTuple):
     rating: Rating
     sender: Sender
 
-    def placed(
-        self, *, event_id: str, context: Context, account_id: str | None = None, transaction_id: str | None = None
-    ) -> Submission:
+
+class Placed(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A draft in its place in the ledger, as the outbox keeps it: short, and quickly made while a commit waits."""
+
+    draft: Draft
+    event_id: str
+    context: Context
+    account_id: str | None = None
+    transaction_id: str | None = None
+
+    def submission(self) -> Submission:
         """The finished event."""
-        org_id, told = self.sender.org_id, self.told
+        draft, event_id = self.draft, self.event_id
+        told, sender = draft.told, draft.sender
         event = UsageEvent(
-            source=self.source,
+            source=draft.source,
             kind=told.kind,
-            account_id=account_id,
-            transaction_id=transaction_id,
-            context=context.value,
+            account_id=self.account_id,
+            transaction_id=self.transaction_id,
+            context=self.context._value_,
             model=told.model,
             request_id=told.request_id,
             description=told.description,
@@ -47,19 +54,19 @@ class Draft(NamedTuple):
             usage=told.usage,
         )
         return Submission(
-            org_id=org_id,
+            org_id=sender.org_id,
             event=event,
             event_id=event_id,
-            identity=identity_of(org_id, self.source, event_id),
-            content=self.content,
-            request_key=request_key(org_id, event, event_id),
-            uid=self.uid,
-            occurred_at_us=self.occurred_at_us,
-            user_id=self.sender.user_id,
-            api_key_id=self.sender.key_id,
-            project_id=self.sender.project_id,
-            recorded_by=self.sender.key_id,
-            rating=self.rating,
+            identity=identity_of(sender.org_id, draft.source, event_id),
+            content=draft.content,
+            request_key=request_key(sender.org_id, event, event_id),
+            uid=draft.uid,
+            occurred_at_us=draft.occurred_at_us,
+            user_id=sender.user_id,
+            api_key_id=sender.key_id,
+            project_id=sender.project_id,
+            recorded_by=sender.key_id,
+            rating=draft.rating,
         )
 
 

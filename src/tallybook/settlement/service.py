@@ -13,7 +13,7 @@ from tallybook.ledger.errors import NotPending
 from tallybook.ledger.model import Address, Confirmation, Hold, Reservation, Status, Terms
 from tallybook.ledger.service import LedgerService
 from tallybook.ledger.store import Found
-from tallybook.metering.event import Sender, Submission
+from tallybook.metering.event import Sender
 from tallybook.metering.service import Rater
 from tallybook.settlement.charge import charge_of, hold_for
 from tallybook.settlement.errors import OutboxFull, UnknownModel, UnknownTransaction
@@ -27,7 +27,7 @@ from tallybook.settlement.model import (
     Tariff,
     Told,
 )
-from tallybook.settlement.recording import Draft, Recording, cost_of
+from tallybook.settlement.recording import Draft, Placed, Recording, cost_of
 from tallybook.settlement.store import SettlementStore
 
 _VERSION = 1
@@ -132,8 +132,7 @@ class SettlementService:
             if draft.rating.price_id is None:
                 raise UnknownModel(told.model)
             cost_pico, uid = cost_of(draft.rating, told.model), uid_text(draft.uid)
-            submission = draft.placed(event_id=uid, context=context, account_id=account_id, transaction_id=paid_by)
-            self._keep(tx, submission)
+            self._keep(tx, Placed(draft, uid, context, account_id, paid_by))
             return Recorded(
                 uid=uid,
                 context=context,
@@ -188,20 +187,16 @@ class SettlementService:
         if payer != account_id:
             raise invalid("transactionId", msg="is of another account")
 
-    def _keep(self, tx: Tx, submission: Submission, content: bytes | None = None) -> None:
+    def _keep(self, tx: Tx, placed: Placed, content: bytes | None = None) -> None:
         """Promises the event to the event store, and links it to its transaction."""
-        self._store.put(tx, submission)
-        paid_by = submission.event.transaction_id
-        if paid_by is not None:
-            link = Link(paid_by, submission.uid, submission.occurred_at_us, content)
-            self._store.link(tx, submission.org_id, link)
+        draft = placed.draft
+        self._store.put(tx, placed)
+        if placed.transaction_id is not None:
+            link = Link(placed.transaction_id, draft.uid, draft.occurred_at_us, content)
+            self._store.link(tx, draft.sender.org_id, link)
 
 
-def _explaining(confirmation: Confirmation, draft: Draft) -> Submission:
+def _explaining(confirmation: Confirmation, draft: Draft) -> Placed:
     settled = confirmation.reservation
-    return draft.placed(
-        event_id=settled.transaction_id or "",
-        context=Context.CUSTOMER,
-        account_id=settled.account_id,
-        transaction_id=settled.transaction_id,
-    )
+    transaction_id = settled.transaction_id
+    return Placed(draft, transaction_id or "", Context.CUSTOMER, settled.account_id, transaction_id)

@@ -8,6 +8,7 @@ from tallybook.core.unit_of_work import Transaction as Tx
 from tallybook.corrections.model import Change, CorrectionRecord
 from tallybook.metering.event import Submission
 from tallybook.settlement.model import Link
+from tallybook.settlement.recording import Placed
 
 
 class Waiting(NamedTuple):
@@ -51,7 +52,7 @@ class Outbox(Protocol):
 class SettlementStore(Outbox, Protocol):
     """The outbox and the links. Transactions are as in the ledger's store."""
 
-    def put(self, transaction: Tx, submission: Submission) -> None:
+    def put(self, transaction: Tx, placed: Placed) -> None:
         """Adds to the outbox."""
         ...
 

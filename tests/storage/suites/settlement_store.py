@@ -9,14 +9,19 @@ import pytest
 from tallybook.core.errors import Conflict
 from tallybook.core.unit_of_work import Record, Writes
 from tallybook.core.unit_of_work import Transaction as Tx
-from tallybook.metering.event import Submission, UsageEvent
-from tallybook.settlement.model import Link
+from tallybook.metering.event import Sender
+from tallybook.settlement.model import SOURCE_RECORDED, Context, Link, Told
+from tallybook.settlement.recording import Draft, Placed
 from tallybook.settlement.store import BilledEvent, SettlementStore
-from tests.admin_rooms import StillClock
-from tests.submissions import Submitter
+from tests.submissions import RATING
 
 ORG = "acme"
-SUBMIT = Submitter(StillClock())
+
+
+def usage(event_id: str, input_tokens: int = 0) -> Placed:
+    told = Told("gpt-4o", "completion", {"input_tokens": input_tokens}, {}, metadata="{}")
+    draft = Draft(told, SOURCE_RECORDED, b"c" * 16, event_id.encode().rjust(16), 7, RATING, Sender(ORG, "key_1"))
+    return Placed(draft, event_id, Context.SYSTEM)
 
 
 class SettlementStoreSuite(ABC):
@@ -31,15 +36,15 @@ class SettlementStoreSuite(ABC):
     @abstractmethod
     def reopen(self) -> None: ...
 
-    def put(self, *submissions: Submission) -> None:
+    def put(self, *usages: Placed) -> None:
         async def all_at_once() -> None:
-            await asyncio.gather(*(self.put_one(each) for each in submissions))
+            await asyncio.gather(*(self.put_one(each) for each in usages))
 
         asyncio.run(all_at_once())
 
-    async def put_one(self, submission: Submission) -> None:
+    async def put_one(self, placed: Placed) -> None:
         def effect(tx: Tx) -> Record:
-            self.store.put(tx, submission)
+            self.store.put(tx, placed)
             return {}
 
         await self.writes.once(None, effect)
@@ -62,19 +67,19 @@ class SettlementStoreSuite(ABC):
             None,
             0,
         )
-        told = [SUBMIT(UsageEvent(id=str(number), usage={"input_tokens": number})) for number in range(5)]
+        told = [usage(str(number), number) for number in range(5)]
         for each in told:
             self.put(each)
         self.reopen()
         found = self.store.oldest_waiting(100)
         assert found is not None
-        assert (list(found.submissions), self.store.outbox_length()) == (told, 5)
+        assert (list(found.submissions), self.store.outbox_length()) == ([each.submission() for each in told], 5)
         assert self.waiting(2) == ["0", "1"]
 
     def test_numbers_rise_while_the_outbox_runs_empty(self) -> None:
         newest = 0
         for number in range(3):
-            self.put(SUBMIT(UsageEvent(id=str(number))))
+            self.put(usage(str(number)))
             found = self.store.oldest_waiting(100)
             assert found is not None
             assert found.newest == self.store.newest_waiting()
@@ -84,21 +89,21 @@ class SettlementStoreSuite(ABC):
             assert (self.waiting(), self.store.outbox_length()) == ([], 0)
 
     def test_what_came_meanwhile_stays(self) -> None:
-        self.put(SUBMIT(UsageEvent(id="a")))
+        self.put(usage("a"))
         found = self.store.oldest_waiting(100)
         assert found is not None
-        self.put(SUBMIT(UsageEvent(id="b")), SUBMIT(UsageEvent(id="c")))
+        self.put(usage("b"), usage("c"))
         self.store.remove_delivered(found)
         assert (sorted(self.waiting()), self.store.outbox_length()) == (["b", "c"], 2)
 
     def test_a_command_that_fails_promises_nothing(self) -> None:
         def effect(tx: Tx) -> Record:
-            self.store.put(tx, SUBMIT(UsageEvent(id="lost")))
+            self.store.put(tx, usage("lost"))
             raise Conflict("no")
 
         async def together() -> None:
             refused = self.writes.once(None, effect)
-            answers = await asyncio.gather(self.put_one(SUBMIT(UsageEvent(id="kept"))), refused, return_exceptions=True)
+            answers = await asyncio.gather(self.put_one(usage("kept")), refused, return_exceptions=True)
             assert isinstance(answers[1], Conflict)
 
         asyncio.run(together())

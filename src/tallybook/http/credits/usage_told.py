@@ -37,7 +37,7 @@ def to_told(wanted: UsageWanted, place: tuple[str, ...] = ()) -> Told:
         wanted.input_tokens, wanted.output_tokens, wanted.cached_tokens, _seconds(wanted.audio_duration_seconds, place)
     )
     return told_of(
-        UsageType(wanted.usage_type),
+        wanted.usage_type,
         quantities,
         model=wanted.model_id,
         description=wanted.description,
@@ -50,7 +50,7 @@ def to_told(wanted: UsageWanted, place: tuple[str, ...] = ()) -> Told:
 def to_estimate(wanted: EstimateWanted) -> Told:
     """The most that may be used, of `text` unless it says otherwise. Raises `InvalidInput`."""
     place = ("estimate",)
-    kind = UsageType(wanted.usage_type or UsageType.TEXT)
+    kind = wanted.usage_type or UsageType.TEXT
     seconds = _seconds(wanted.audio_duration_seconds, place)
     quantities = Quantities(wanted.input_tokens, wanted.max_output_tokens, wanted.cached_tokens, seconds)
     return told_of(kind, quantities, model=wanted.model_id, place=place, output_named="maxOutputTokens")
@@ -83,5 +83,6 @@ def is_told(raw: Raw) -> bool:
 
 
 def _seconds(raw: Raw, place: tuple[str, ...]) -> int | None:
-    name = ".".join((*place, "audioDurationSeconds"))
-    return from_wire_amount(raw, name, zero=True) if is_told(raw) else None
+    if not is_told(raw):
+        return None
+    return from_wire_amount(raw, ".".join((*place, "audioDurationSeconds")), zero=True)

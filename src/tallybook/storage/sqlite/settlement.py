@@ -12,11 +12,12 @@ from tallybook.core.unit_of_work import Transaction as Tx
 from tallybook.corrections.model import Change
 from tallybook.metering.event import Submission
 from tallybook.settlement.model import Link
+from tallybook.settlement.recording import Placed
 from tallybook.settlement.store import BilledEvent, LinkedUsage, Waiting
 from tallybook.storage.sqlite.engine import SqliteEngine, connection_of
 
 _ENCODE = msgspec.msgpack.Encoder().encode
-_DECODE = msgspec.msgpack.Decoder(list[Submission]).decode
+_DECODE = msgspec.msgpack.Decoder(list[Placed]).decode
 _DECODE_CHANGES = msgspec.msgpack.Decoder(list[Change]).decode
 
 _PUT = "INSERT INTO outbox (id, events, payload) VALUES (?, ?, ?)"
@@ -57,8 +58,8 @@ class SqliteSettlementStore:
     def promise(self, transaction: Tx, change: Change) -> None:
         self._changes.add(transaction, change)
 
-    def put(self, transaction: Tx, submission: Submission) -> None:
-        self._promised.add(transaction, submission)
+    def put(self, transaction: Tx, placed: Placed) -> None:
+        self._promised.add(transaction, placed)
 
     def outbox_length(self) -> int:
         return self._length + len(self._promised) + len(self._changes)
@@ -72,7 +73,7 @@ class SqliteSettlementStore:
         waiting = self._engine.read().execute("SELECT id, payload, corrections FROM outbox ORDER BY id")
         for number, payload, corrections in waiting:
             newest = number
-            submissions.extend(_DECODE(payload))
+            submissions.extend(placed.submission() for placed in _DECODE(payload))
             if corrections is not None:
                 changes.extend(_DECODE_CHANGES(corrections))
             if len(submissions) + len(changes) >= limit:
@@ -87,11 +88,11 @@ class SqliteSettlementStore:
 
         self._engine.write_from_thread(remove)
 
-    def _promise(self, writer: sqlite3.Connection, submissions: Sequence[Submission]) -> None:
+    def _promise(self, writer: sqlite3.Connection, placed: Sequence[Placed]) -> None:
         self._engine.reach(Failpoint.HALF_RECORDED)
         self._newest += 1
-        self._length += len(submissions)
-        writer.execute(_PUT, (self._newest, len(submissions), _ENCODE(submissions)))
+        self._length += len(placed)
+        writer.execute(_PUT, (self._newest, len(placed), _ENCODE(placed)))
 
     def _promise_changes(self, writer: sqlite3.Connection, changes: Sequence[Change]) -> None:
         self._newest += 1
