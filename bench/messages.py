@@ -28,8 +28,9 @@ ROUND = 10_000
 def measured(messages: int, connections: int = 16) -> dict[str, Any]:
     """Rounds of as many events with messages as without, in turns, into one growing store."""
     rates: dict[bool, list[float]] = {True: [], False: []}
+    cpu_us: dict[bool, list[float]] = {True: [], False: []}
     raw = 0
-    with tempfile.TemporaryDirectory() as folder, server.running(Path(folder)) as (port, _):
+    with tempfile.TemporaryDirectory() as folder, server.running(Path(folder)) as (port, pid):
         _keep(port)
         size = min(messages, ROUND)
         for number in range(max(1, messages // size)):
@@ -37,7 +38,9 @@ def measured(messages: int, connections: int = 16) -> dict[str, Any]:
                 bodies, bytes_said = _bodies(number * size, size, said=said)
                 raw += bytes_said
                 requests = [load.request("/v1/events", server.KEY, body) for body in bodies]
+                before = server.cpu_seconds(pid)
                 done = load.run(port, requests, connections)
+                cpu_us[said].append((server.cpu_seconds(pid) - before) / size * 1e6)
                 assert done.statuses == {200: len(requests)}, done.statuses
                 rates[said].append(done.rate * BATCH)
         page_ms = [_page_ms(port, user) for user in range(20)]
@@ -50,7 +53,9 @@ def measured(messages: int, connections: int = 16) -> dict[str, Any]:
         "page_of_50_ms": round(statistics.median(page_ms), 1),
         "events_per_second": round(with_them),
         "events_per_second_without": round(without),
-        "ratio": round(with_them / without, 2),
+        "cpu_us": round(statistics.median(cpu_us[True])),
+        "cpu_us_without": round(statistics.median(cpu_us[False])),
+        "ratio": round(with_them / without, 3),
     }
 
 

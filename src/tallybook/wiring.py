@@ -72,7 +72,7 @@ from tallybook.storage.sqlite.feedback import SqliteFeedbackStore
 from tallybook.storage.sqlite.journal import SqliteJournal, SqliteJournalLog
 from tallybook.storage.sqlite.keys import SqliteKeyStore
 from tallybook.storage.sqlite.ledger import SqliteLedgerStore
-from tallybook.storage.sqlite.messages import SqliteMessageStore
+from tallybook.storage.sqlite.messages import PAGE_BYTES, SqliteMessageStore
 from tallybook.storage.sqlite.orgs import SqliteOrgStore
 from tallybook.storage.sqlite.plans import SqlitePlanStore
 from tallybook.storage.sqlite.prices import SqlitePriceStore
@@ -125,7 +125,13 @@ def build(
         settings.data_dir / "events.duckdb", memory=settings.duckdb_memory, threads=settings.duckdb_threads
     )
     sqlite = SqliteEngine(settings.data_dir / "ledger.sqlite", clock, reach=reach)
-    said = SqliteEngine(settings.data_dir / "messages.sqlite", clock, name="message", migrations="message_migrations")
+    said = SqliteEngine(
+        settings.data_dir / "messages.sqlite",
+        clock,
+        name="message",
+        migrations="message_migrations",
+        page_bytes=PAGE_BYTES,
+    )
     message_store = SqliteMessageStore(said)
     journal = SqliteJournal()
     orgs = OrgService(SqliteOrgStore(sqlite), sqlite, journal, clock)

@@ -12,7 +12,7 @@ from tallybook.requests.model import Chunk
 from tallybook.requests.redaction import redacted
 from tallybook.requests.store import MessageStore
 
-CHUNK_BYTES = 128 * 2**10
+CHUNK_BYTES = 256 * 2**10
 """Texts that are packed together: enough to pack them well, and quickly unpacked to read one."""
 
 
@@ -48,8 +48,7 @@ class Messages:
     def packed(self, org_id: str, messages: Mapping[bytes, bytes]) -> list[object]:
         """What `keep` takes, from JSON texts by uid. Any thread; it is work."""
         now_us = self._clock.now_us()
-        texts = [(uid, self._capped(redacted(text))) for uid, text in messages.items()]
-        return [self._store.packed(Chunk(org_id, now_us, part)) for part in _parts(texts)]
+        return [self._store.packed(Chunk(org_id, now_us, self._cleaned(part))) for part in _parts(messages)]
 
     async def keep(self, packed: Sequence[object]) -> None:
         """Durable when it returns. Before the events themselves: what is acknowledged is there with its messages."""
@@ -70,6 +69,10 @@ class Messages:
         await asyncio.to_thread(self._store.wipe)
         return gone
 
+    def _cleaned(self, part: Sequence[tuple[bytes, bytes]]) -> Sequence[tuple[bytes, bytes]]:
+        texts = redacted([text for _, text in part])
+        return [(uid, self._capped(text)) for (uid, _), text in zip(part, texts, strict=True)]
+
     def _capped(self, text: bytes) -> bytes:
         if len(text) <= self._bytes_max:
             return text
@@ -77,10 +80,10 @@ class Messages:
         return msgspec.json.encode(Truncated(len(text), text[: self._bytes_max].decode(errors="ignore")))
 
 
-def _parts(texts: Sequence[tuple[bytes, bytes]]) -> list[Sequence[tuple[bytes, bytes]]]:
+def _parts(messages: Mapping[bytes, bytes]) -> list[Sequence[tuple[bytes, bytes]]]:
     parts: list[list[tuple[bytes, bytes]]] = []
     size = CHUNK_BYTES
-    for uid, text in texts:
+    for uid, text in messages.items():
         if size >= CHUNK_BYTES:
             parts.append([])
             size = 0

@@ -62,7 +62,7 @@ class _Reader(sqlite3.Connection):
 class SqliteEngine:
     """Opens `path`, migrates it, and serves as the `Writes` of every room that keeps its facts here.
 
-    `reach` is called at each failpoint, also by the stores.
+    `reach` is called at each failpoint, also by the stores. `page_bytes`: of a new file; an older one keeps its own.
     """
 
     def __init__(
@@ -72,6 +72,7 @@ class SqliteEngine:
         *,
         name: str = "ledger",
         migrations: str = "migrations",
+        page_bytes: int = 4096,
         queue_max: int = 10_000,
         flush_max: int = 1_000,
         reach: Reach = go_on,
@@ -90,6 +91,7 @@ class SqliteEngine:
         self._writing = threading.Lock()
         """Held while a flush is committed."""
         self._writer = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._writer.execute(f"PRAGMA page_size={page_bytes}")  # of a new file, before anything is in it
         self._writer.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;")
         # What is deleted is overwritten: a purged outcome must not linger in free pages (see decision 0002).
         self._writer.execute("PRAGMA secure_delete=ON")
