@@ -349,13 +349,16 @@ async def _grant_plans(plans: PlanService) -> None:
 
 
 async def _seal(sealer: Sealer) -> None:
-    while True:
-        try:
-            while await asyncio.to_thread(sealer.seal):
-                pass
-        except Exception as error:  # what has arrived is whole and can be read; there is always a next time
-            log.warning("events not put in order", reason=str(error))
-        await asyncio.sleep(_SEAL_SECONDS)
+    try:
+        while True:
+            try:
+                while await asyncio.to_thread(sealer.seal):
+                    pass
+            except Exception as error:  # what has arrived is whole and can be read; there is always a next time
+                log.warning("events not put in order", reason=str(error))
+            await asyncio.sleep(_SEAL_SECONDS)
+    finally:
+        sealer.stop()  # the thread would be waited for
 
 
 def _secret(settings: Settings) -> bytes:

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from tallybook.core.errors import Overloaded
@@ -155,3 +156,26 @@ def test_an_interrupted_run_leaves_what_arrived(shelf: Shelf, monkeypatch: pytes
     assert shelf.engine.shows_all_facts
     assert shelf.counted() == (2 * ROWS, 2 * ROWS, 2 * ROWS)
     assert [events for _, _, events in shelf.runs()] == [ROWS, ROWS]
+
+
+def test_a_stop_interrupts_a_run(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf.add(0, ROWS)
+    begun = threading.Event()
+
+    def endless(connection: duckdb.DuckDBPyConnection, _: runs.Run) -> None:
+        begun.set()
+        connection.execute("SELECT sum(a.range * b.range) FROM range(10000000) a, range(10000000) b")
+
+    monkeypatch.setattr(runs, "add", endless)
+
+    def seal() -> None:
+        with pytest.raises(Overloaded):
+            shelf.sealer.seal()
+
+    thread = threading.Thread(target=seal)
+    thread.start()
+    begun.wait()
+    shelf.sealer.stop()
+    thread.join()
+    assert not shelf.sealer.seal()
+    assert shelf.counted() == (ROWS, ROWS, ROWS)

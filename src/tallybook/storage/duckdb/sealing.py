@@ -1,9 +1,14 @@
 """Puts facts in order beside the writer and the readers, a run at a time, once enough have arrived."""
 
+import time
+
 import duckdb
 
 from tallybook.storage.duckdb import runs
 from tallybook.storage.duckdb.engine import DuckEngine
+
+_INTERRUPT_SECONDS = 0.02
+"""Between two interruptions: one between two statements has no effect."""
 
 
 class Sealer:
@@ -12,6 +17,8 @@ class Sealer:
     def __init__(self, engine: DuckEngine, *, rows: int) -> None:
         self._engine = engine
         self._rows = rows
+        self._stopped = False
+        self._connection: duckdb.DuckDBPyConnection | None = None
 
     def seal(self) -> bool:
         """Adds the next run; whether there was one. Reads are exact meanwhile, and the writer goes on.
@@ -20,12 +27,26 @@ class Sealer:
         process too, each fact stays where it was appended or in the run.
         """
         with self._engine.beside() as connection:
-            if not self._engine.shows_all_facts:
-                self._remove_replaced(connection, runs.newest(connection))  # which has failed before
-            run = self._add_next(connection)
-            if run is not None:
-                self._remove_replaced(connection, run)
-            return run is not None
+            self._connection = connection
+            try:
+                return not self._stopped and self._seal(connection)
+            finally:
+                self._connection = None
+
+    def stop(self) -> None:
+        """Interrupts what is under way, and nothing is begun any more."""
+        self._stopped = True
+        while (connection := self._connection) is not None:
+            connection.interrupt()
+            time.sleep(_INTERRUPT_SECONDS)
+
+    def _seal(self, connection: duckdb.DuckDBPyConnection) -> bool:
+        if not self._engine.shows_all_facts:
+            self._remove_replaced(connection, runs.newest(connection))  # which has failed before
+        run = self._add_next(connection)
+        if run is not None:
+            self._remove_replaced(connection, run)
+        return run is not None
 
     def _add_next(self, connection: duckdb.DuckDBPyConnection) -> runs.Run | None:
         connection.execute("BEGIN")
