@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from tallybook.backups.errors import NotRestorable
 from tallybook.backups.restore import Restored, put_in_place
-from tallybook.core.errors import TallybookError
+from tallybook.core.errors import StorageDamaged, TallybookError
 from tallybook.core.failpoints import kill_at
 from tallybook.settings import Settings
 from tallybook.storage.duckdb import engine as duckdb_engine
@@ -70,9 +70,10 @@ def _opened(settings: Settings) -> Tallybook:
     _configure_log(settings.log_level)
     try:
         return build(settings, reach=kill_at(os.environ.get("TALLYBOOK_FAILPOINT")))
+    except StorageDamaged as error:
+        raise CannotStart(f"{error.path} is damaged: {error.why}; restore a backup") from error
     except (
         duckdb_engine.NewerDatabase,
-        duckdb_engine.DamagedDatabase,
         duckdb_engine.HeldDatabase,
         sqlite_engine.NewerDatabase,
         NotRestorable,

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -65,6 +65,7 @@ from tallybook.storage.duckdb.events import DuckEventStore
 from tallybook.storage.duckdb.reading import DuckUsageStore
 from tallybook.storage.duckdb.sealing import Sealer
 from tallybook.storage.duckdb.settlement import DuckBilledEvents
+from tallybook.storage.duckdb.start_check import read_through
 from tallybook.storage.private_file import write_private
 from tallybook.storage.sqlite.backup import SqliteBackup
 from tallybook.storage.sqlite.engine import SqliteEngine
@@ -132,6 +133,7 @@ def build(
         migrations="message_migrations",
         page_bytes=PAGE_BYTES,
     )
+    _check_files(duck, [sqlite, said], settings.start_check_seconds)
     message_store = SqliteMessageStore(said)
     journal = SqliteJournal()
     orgs = OrgService(SqliteOrgStore(sqlite), sqlite, journal, clock)
@@ -294,6 +296,13 @@ def build(
         access_log=settings.access_log,
     )
     return Tallybook(app, gate, new_admin_key, lambda: drain.is_caught_up, close)
+
+
+def _check_files(duck: DuckEngine, others: Sequence[SqliteEngine], seconds: float) -> None:
+    if seconds:
+        read_through(duck, seconds)
+        for engine in others:
+            engine.check(seconds)
 
 
 async def _first_start(orgs: OrgService, auth: AuthService, pricing: PricingService, settings: Settings) -> str | None:

@@ -12,6 +12,7 @@ import json
 import pkgutil
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, get_type_hints
 
 import httpx
@@ -414,6 +415,7 @@ def every_error() -> list[type[TallybookError]]:
 
 SAMPLES: dict[Any, Any] = {
     str: "what it says",
+    Path: Path("a file"),
     int: 7,
     bool: False,
     list[str]: ["GET"],

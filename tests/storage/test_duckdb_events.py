@@ -11,11 +11,11 @@ import duckdb
 import pytest
 
 from tallybook.analytics.plan import STORABLE, ListPlan, Span
-from tallybook.core.errors import StorageFull
+from tallybook.core.errors import StorageDamaged, StorageFull
 from tallybook.metering.event import Status
 from tallybook.metering.store import EventStore
 from tallybook.storage.duckdb import arrivals
-from tallybook.storage.duckdb.engine import DamagedDatabase, DuckEngine, HeldDatabase, NewerDatabase
+from tallybook.storage.duckdb.engine import DuckEngine, HeldDatabase, NewerDatabase
 from tallybook.storage.duckdb.events import DuckEventStore
 from tallybook.storage.duckdb.reading import DuckUsageStore
 from tests.admin_rooms import StillClock
@@ -172,7 +172,7 @@ def test_a_second_opener_is_refused_with_a_clear_line(tmp_path: Path) -> None:
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "events.duckdb"
     path.write_bytes(b"this is no database" * 1000)
-    with pytest.raises(DamagedDatabase, match=r"events\.duckdb"):
+    with pytest.raises(StorageDamaged, match=r"events\.duckdb"):
         opened(path)
 
 

@@ -14,6 +14,7 @@
         RateLimited         so too for one key, which called too often
         StorageFull         the disk is full; nothing was stored
         Unavailable         something the server needs for this is missing or broken; somebody has to see to it
+            StorageDamaged      a file of the data folder
 
 Rooms subclass these and add facts; they never name a status code. Each dialect maps the classes above to its own
 statuses and bodies in its `errors.py`.
@@ -21,6 +22,7 @@ statuses and bodies in its `errors.py`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 Location = tuple[str | int, ...]
@@ -117,6 +119,17 @@ class StorageFull(Overloaded):
 
 class Unavailable(TallybookError):
     code = "unavailable"
+
+
+class StorageDamaged(Unavailable):
+    """Callers learn the name of the file; `path` and `why` are for those who run the server."""
+
+    code = "storage_damaged"
+
+    def __init__(self, path: Path, why: str) -> None:
+        self.path = path
+        self.why = why.partition("\n")[0]
+        super().__init__(f"the file {path.name} is damaged")
 
 
 def invalid(*loc: str | int, msg: str) -> InvalidInput:

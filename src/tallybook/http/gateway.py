@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from tallybook.core.errors import TallybookError
+from tallybook.core.errors import StorageDamaged, TallybookError
 from tallybook.http.body import NOT_JSON, Disconnected, Headers, Receive, header, not_json, read_body
 from tallybook.http.dialect import Dialect, InternalError, Rendered
 from tallybook.http.metrics import Metrics
@@ -46,6 +46,8 @@ class Dialects:
         return exact or next(dialect for prefix, dialect in self._longest_first if path.startswith(prefix))
 
     def render(self, error: TallybookError, path: str) -> Rendered:
+        if isinstance(error, StorageDamaged):
+            log.error("file damaged", file=str(error.path), reason=error.why, path=path)
         return self.at(path).render(error, path)
 
 

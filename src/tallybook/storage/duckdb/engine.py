@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import duckdb
 
-from tallybook.core.errors import Overloaded, StorageFull
+from tallybook.core.errors import Overloaded, StorageDamaged, StorageFull
 from tallybook.storage.duckdb import runs
 
 # Automatic checkpoints run inside the commit that crosses the threshold and stall it for seconds; this is only the
@@ -32,12 +32,22 @@ _INTERRUPT_SECONDS = 0.05
 _FULL = re.compile(r"No space left|File too large|disk full|quota", re.IGNORECASE)
 
 
+# How DuckDB says that a block is not what was written, or not there.
+_DAMAGED = re.compile(r"Corrupt database file|Could not read enough bytes")
+_HOLDER = re.compile(r"Conflicting lock is held in .*?( \(PID \d+\))")
+
+
+_UNREADABLE = (
+    duckdb.IOException,
+    duckdb.SerializationException,
+    duckdb.InternalException,
+    duckdb.FatalException,
+)
+"""What DuckDB raises where it cannot make anything of a file."""
+
+
 class NewerDatabase(RuntimeError):
     """The file was written by a newer release."""
-
-
-class DamagedDatabase(RuntimeError):
-    """The file cannot be read as an event store."""
 
 
 class HeldDatabase(RuntimeError):
@@ -139,8 +149,7 @@ class DuckEngine:
             except BaseException as error:
                 _roll_back(writer)
                 self.revive()
-                if _is_full(error):
-                    raise StorageFull from error
+                self._tell(error)
                 raise
 
     @contextmanager
@@ -203,8 +212,7 @@ class DuckEngine:
             self._open_connection().execute("CHECKPOINT")
         except duckdb.Error as error:
             self.revive()
-            if _is_full(error):
-                raise StorageFull from error
+            self._tell(error)
             raise
 
     def _begin_writing(self) -> duckdb.DuckDBPyConnection:
@@ -239,11 +247,10 @@ class DuckEngine:
     def _lent_out(self, cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
         try:
             yield
-        except (duckdb.FatalException, duckdb.ConnectionException, duckdb.InterruptException) as error:
-            raise Overloaded("the event store is being reopened") from error
         except duckdb.Error as error:
-            if _is_full(error):
-                raise StorageFull from error
+            self._tell(error)
+            if isinstance(error, duckdb.FatalException | duckdb.ConnectionException | duckdb.InterruptException):
+                raise Overloaded("the event store is being reopened") from error
             raise
         finally:
             _roll_back(cursor)
@@ -289,14 +296,23 @@ class DuckEngine:
     def _open(self) -> duckdb.DuckDBPyConnection:
         try:
             connection = duckdb.connect(str(self.path), config=self._config)
-        except duckdb.IOException as error:
+        except duckdb.Error as error:
             raise _unopened(self.path, error) from error
-        except (duckdb.SerializationException, duckdb.InternalException, duckdb.FatalException) as error:
-            raise DamagedDatabase(f"{self.path} is damaged: {error}") from error
-        _migrate(connection)
-        runs.remove_replaced(connection, runs.newest(connection))
+        try:
+            _migrate(connection, self.path)
+            runs.remove_replaced(connection, runs.newest(connection))
+        except duckdb.Error as error:
+            self._tell(error)
+            raise
         self.show_facts(None)
         return connection
+
+    def _tell(self, error: BaseException) -> None:
+        """Raises what callers can make something of, if DuckDB's error means such."""
+        if _is_full(error):
+            raise StorageFull from error
+        if isinstance(error, duckdb.Error) and _DAMAGED.search(str(error)):
+            raise StorageDamaged(self.path, str(error)) from error
 
 
 def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
@@ -317,22 +333,27 @@ def _is_full(error: BaseException) -> bool:
     return isinstance(error, duckdb.Error) and _FULL.search(str(error)) is not None
 
 
-def _unopened(path: Path, error: duckdb.IOException) -> Exception:
+def _unopened(path: Path, error: duckdb.Error) -> Exception:
     if _is_full(error):
         return StorageFull()
-    if "lock" in str(error):
-        return HeldDatabase(f"another process holds {path}: {error}")
-    return DamagedDatabase(f"{path} cannot be opened: {error}")
+    if "Could not set lock" in str(error):
+        holder = _HOLDER.search(str(error))
+        return HeldDatabase(f"another process holds {path}{holder[1] if holder else ''}")
+    if "database file with version number" in str(error):
+        return NewerDatabase(f"{path} was written by a newer DuckDB than this release has")
+    if _DAMAGED.search(str(error)) or isinstance(error, _UNREADABLE):
+        return StorageDamaged(path, str(error))
+    return error
 
 
-def _migrate(connection: duckdb.DuckDBPyConnection) -> None:
+def _migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     scripts = sorted(
         (entry for entry in resources.files(f"{__package__}.migrations").iterdir() if entry.name.endswith(".sql")),
         key=lambda entry: entry.name,
     )
     version = _version(connection)
     if version > len(scripts):
-        raise NewerDatabase(f"the event store is at version {version}; this release knows {len(scripts)}")
+        raise NewerDatabase(f"{path} is at version {version}; this release knows {len(scripts)}")
     for number, script in enumerate(scripts[version:], start=version + 1):
         connection.execute(f"BEGIN; {script.read_text()}")
         connection.execute("DELETE FROM schema_version")

@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from tallybook.backups.store import Copy, Fix
-from tallybook.storage.sqlite.engine import SqliteEngine, telling_full
+from tallybook.storage.sqlite.engine import SqliteEngine, meant
 
 
 class SqliteBackup:
@@ -27,8 +27,12 @@ class SqliteBackup:
                 return copy
 
             def copy(folder: Path) -> Mapping[str, int]:
-                with closing(sqlite3.connect(folder / self._engine.path.name)) as target, telling_full():
-                    reader.backup(target)
+                path = folder / self._engine.path.name
+                with closing(sqlite3.connect(path)) as target:
+                    try:
+                        reader.backup(target)
+                    except sqlite3.Error as error:
+                        raise meant(error, self._engine.path) from error
                 return {table: _count(reader, table) for table in self._counted}
 
             yield fix

@@ -5,6 +5,7 @@ WAL with `synchronous=FULL`: a commit returns after the log reached the disk. Re
 
 import sqlite3
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -17,7 +18,7 @@ from typing import Any, Generic, TypeVar, cast
 import msgspec
 
 from tallybook.core.clock import Clock
-from tallybook.core.errors import Overloaded, Refusal, StorageFull
+from tallybook.core.errors import Overloaded, Refusal, StorageDamaged, StorageFull
 from tallybook.core.failpoints import Failpoint, Reach, go_on
 from tallybook.core.group_commit import GroupWriter
 from tallybook.core.unit_of_work import (
@@ -33,6 +34,7 @@ from tallybook.core.unit_of_work import (
 
 Work = Callable[[sqlite3.Connection], Any]
 Item = TypeVar("Item")
+Answer = TypeVar("Answer")
 
 _WRITER_CACHE_KIB = 64 * 1024
 """Pages the writer keeps in memory: enough that the hot ends of the ledger's indexes stay there."""
@@ -47,6 +49,11 @@ _FULL = {
 }
 
 
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_CHECK_STEPS = 10_000
+"""Of SQLite's work, between two looks at the clock."""
+
+
 class NewerDatabase(RuntimeError):
     """The file was written by a newer release."""
 
@@ -55,8 +62,40 @@ class _HalfDone(Exception):
     """A job failed behind its first change, and nothing marks where it began."""
 
 
+class _Cursor(sqlite3.Cursor):
+    """Raises what callers can make something of, if SQLite's error means such."""
+
+    connection: "_Reader"
+
+    def execute(self, *arguments: Any) -> "_Cursor":
+        return self._told(super().execute, *arguments)
+
+    def fetchone(self) -> Any:
+        return self._told(super().fetchone)
+
+    def fetchmany(self, *arguments: Any) -> list[Any]:
+        return self._told(super().fetchmany, *arguments)
+
+    def fetchall(self) -> list[Any]:
+        return self._told(super().fetchall)
+
+    def __next__(self) -> Any:
+        return self._told(super().__next__)
+
+    def _told(self, method: Callable[..., Answer], *arguments: Any) -> Answer:
+        try:
+            return method(*arguments)
+        except sqlite3.Error as error:
+            raise meant(error, self.connection.path) from error
+
+
 class _Reader(sqlite3.Connection):
-    """A read-only connection; a class of its own, because the plain one cannot be referred to weakly."""
+    """A read-only connection of the file at `path`."""
+
+    path: Path
+
+    def execute(self, *arguments: Any) -> _Cursor:
+        return self.cursor(_Cursor).execute(*arguments)
 
 
 class SqliteEngine:
@@ -90,13 +129,7 @@ class SqliteEngine:
         self._readers: weakref.WeakSet[_Reader] = weakref.WeakSet()
         self._writing = threading.Lock()
         """Held while a flush is committed."""
-        self._writer = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._writer.execute(f"PRAGMA page_size={page_bytes}")  # of a new file, before anything is in it
-        self._writer.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;")
-        # What is deleted is overwritten: a purged outcome must not linger in free pages (see decision 0002).
-        self._writer.execute("PRAGMA secure_delete=ON")
-        self._writer.execute(f"PRAGMA cache_size=-{_WRITER_CACHE_KIB}")
-        _migrate(self._writer, migrations)
+        self._writer = _opened(path, migrations, page_bytes)
         self._queue: GroupWriter[Work, Any] = GroupWriter(
             name, self._flush, queue_weight_max=queue_max, flush_weight_max=flush_max
         )
@@ -152,8 +185,21 @@ class SqliteEngine:
         reader = sqlite3.connect(
             self._read_only_uri, uri=True, isolation_level=None, check_same_thread=False, factory=_Reader
         )
+        reader.path = self.path
         self._readers.add(reader)
         return reader
+
+    def check(self, seconds: float) -> None:
+        """Reads as much of the file as it can in that time, to see whether it is whole. Raises `StorageDamaged`."""
+        until = time.monotonic() + seconds
+        with closing(self.open_reader()) as reader:
+            reader.set_progress_handler(lambda: time.monotonic() > until, _CHECK_STEPS)
+            try:
+                ((first, *_),) = reader.execute("PRAGMA quick_check(1)").fetchall()
+            except sqlite3.OperationalError:  # the time is over
+                return
+        if first != "ok":
+            raise StorageDamaged(self.path, first.rpartition("\n")[2])
 
     @contextmanager
     def still(self) -> Iterator[None]:
@@ -200,13 +246,12 @@ class SqliteEngine:
             self.reach(Failpoint.BEFORE_COMMIT)
             self._writer.execute("COMMIT")
             self.reach(Failpoint.AFTER_COMMIT)
-        except (sqlite3.Error, _HalfDone):
+        except (sqlite3.Error, _HalfDone) as error:
             with suppress(sqlite3.Error):  # a failing disk may have ended the transaction already
                 self._writer.execute("ROLLBACK")
             for gathering in self._gatherings:
                 gathering.forget()
-            with telling_full():
-                raise
+            raise meant(error, self.path) from error
         return answers
 
     def _attempt(self, job: Work) -> Any:
@@ -221,7 +266,7 @@ class SqliteEngine:
             raise  # the disk, or no way to undo this job alone: nothing of this flush may commit
         except Exception as error:
             self._undo()
-            answer = error
+            answer = meant(error, self.path)
         if self._apart:
             self._writer.execute("RELEASE job")
         self.reach(Failpoint.JOB_DONE)
@@ -289,15 +334,14 @@ class Gathering(Generic[Item]):
         self._items = []
 
 
-@contextmanager
-def telling_full() -> Iterator[None]:
-    """Makes `StorageFull` of SQLite's error."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        if error.sqlite_errorcode in _FULL:
-            raise StorageFull from error
-        raise
+def meant(error: Exception, path: Path) -> Exception:
+    """What callers can make something of, if SQLite's error means such; else the error."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if code in _FULL:
+        return StorageFull()
+    if code is not None and code & 0xFF in _DAMAGED:
+        return StorageDamaged(path, str(error))
+    return error
 
 
 def connection_of(transaction: Transaction) -> sqlite3.Connection:
@@ -326,13 +370,30 @@ def _purge_outcomes(writer: sqlite3.Connection, before_us: int, limit: int) -> i
     return len(old)
 
 
-def _migrate(writer: sqlite3.Connection, folder: str) -> None:
+def _opened(path: Path, migrations: str, page_bytes: int) -> sqlite3.Connection:
+    """The connection of the writer. Raises `StorageDamaged` and `NewerDatabase`."""
+    if path.exists() and path.stat().st_size == 0:  # SQLite would begin anew
+        raise StorageDamaged(path, "it is empty")
+    writer = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        writer.execute(f"PRAGMA page_size={page_bytes}")  # of a new file, before anything is in it
+        writer.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;")
+        # What is deleted is overwritten: a purged outcome must not linger in free pages (see decision 0002).
+        writer.execute("PRAGMA secure_delete=ON")
+        writer.execute(f"PRAGMA cache_size=-{_WRITER_CACHE_KIB}")
+        _migrate(writer, path, migrations)
+    except sqlite3.Error as error:
+        raise meant(error, path) from error
+    return writer
+
+
+def _migrate(writer: sqlite3.Connection, path: Path, folder: str) -> None:
     (version,) = writer.execute("PRAGMA user_version").fetchone()
     scripts = sorted(
         (entry for entry in resources.files(__package__).joinpath(folder).iterdir() if entry.name.endswith(".sql")),
         key=lambda entry: entry.name,
     )
     if version > len(scripts):
-        raise NewerDatabase(f"the ledger file is at version {version}; this release knows {len(scripts)}")
+        raise NewerDatabase(f"{path} is at version {version}; this release knows {len(scripts)}")
     for number, script in enumerate(scripts[version:], start=version + 1):
         writer.executescript(f"BEGIN; {script.read_text()} ; PRAGMA user_version={number}; COMMIT;")

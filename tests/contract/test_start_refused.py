@@ -1,0 +1,148 @@
+"""Files that are damaged, newer or held: the server says so in one line and does not start, or answers 503."""
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from tests.contract.credit_calls import Ledger
+from tests.forked import ForkedProcess
+from tests.serving import ADMIN_KEY, ServerProcess
+
+ACCOUNT = "the account"
+FILES = ("events.duckdb", "ledger.sqlite", "messages.sqlite")
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with something in every file."""
+    server = ServerProcess(tmp_path_factory.mktemp("stored") / "data").start()
+    with server.client() as admin:
+        admin.patch("/v1/orgs/default/settings", json={"store_messages": True}).raise_for_status()
+        events = [{"id": f"{number}", "user_id": f"user {number}", "cost_usd": "0.01"} for number in range(10_000)]
+        said = [{"role": "user", "content": os.urandom(9_000).hex()}]
+        admin.post("/v1/events", json={"events": [{**events[0], "messages": said}, *events[1:]]}).raise_for_status()
+        account = Ledger(admin).account(100, externalId=ACCOUNT)
+        for _ in range(20):
+            body = {"accountId": account, "amount": 1, "description": "x" * 500}
+            admin.post("/v1/accounts/credits/add", json=body).raise_for_status()
+    server.stop()
+    return server.data_dir
+
+
+@pytest.fixture
+def data_dir(stored: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(stored, tmp_path / "data"))
+
+
+def refusal(data_dir: Path) -> str:
+    """The one line that `tallybook serve` says before it ends with 1."""
+    log = data_dir.with_suffix(".said")
+    environment = {"TALLYBOOK_ADMIN_KEY": ADMIN_KEY, "TALLYBOOK_PRICE_CATALOGUE": "false"}
+    process = ForkedProcess(("serve", "--port", "0", "--data-dir", str(data_dir)), environment, log)
+    try:
+        assert process.wait(timeout=60) == 1
+    finally:
+        process.send_signal(9)
+    (line,) = log.read_text().splitlines()
+    return line
+
+
+def without_header(whole: bytes) -> bytes:
+    return whole[4_096:]
+
+
+def cut_short(whole: bytes) -> bytes:
+    return whole[: len(whole) // 2]
+
+
+def overwritten(whole: bytes) -> bytes:
+    """From a third to two thirds: somewhere in the middle lie only free blocks."""
+    third = len(whole) // 3
+    return whole[:third] + os.urandom(third) + whole[2 * third :]
+
+
+def empty(whole: bytes) -> bytes:
+    return b""
+
+
+def text(whole: bytes) -> bytes:
+    return b"this is no database\n" * 1_000
+
+
+@pytest.mark.parametrize("damage", [without_header, cut_short, overwritten, empty, text])
+@pytest.mark.parametrize("name", FILES)
+def test_a_damaged_file_is_named(data_dir: Path, name: str, damage: Callable[[bytes], bytes]) -> None:
+    path = data_dir / name
+    path.write_bytes(damage(path.read_bytes()))
+    line = refusal(data_dir)
+    assert line.startswith(f"Error: {path} is damaged: ")
+    assert line.endswith("; restore a backup")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_newer_file_is_named(data_dir: Path, name: str) -> None:
+    path = data_dir / name
+    if name.endswith(".duckdb"):
+        with duckdb.connect(str(path)) as store:
+            store.execute("UPDATE schema_version SET version = 99")
+    else:
+        with sqlite3.connect(path) as ledger:
+            ledger.execute("PRAGMA user_version = 99")
+        ledger.close()
+    assert refusal(data_dir).startswith(f"Error: {path} is at version 99; this release knows ")
+
+
+def test_a_second_server_is_refused(data_dir: Path) -> None:
+    server = ServerProcess(data_dir).start()
+    assert server.process is not None
+    held = f"another process holds {data_dir / 'events.duckdb'} (PID {server.process.pid})"
+    assert refusal(data_dir) == f"Error: {held}"
+    with server.client() as admin:
+        assert admin.get("/v1/events", params={"limit": 1}).status_code == 200
+    server.stop()
+
+
+def test_a_half_restored_folder_is_refused(data_dir: Path) -> None:
+    (data_dir / "restoring").mkdir()
+    assert "was not finished" in refusal(data_dir)
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "method", "path"),
+    [
+        ("events.duckdb", "", "GET", "/v1/usage/query?start=2026-01-01T00:00:00Z&bucket=all&group_by=user_id"),
+        ("ledger.sqlite", "transactions", "GET", "/v1/transactions"),
+        ("ledger.sqlite", "transactions", "POST", "/v1/accounts/credits/add"),
+        ("messages.sqlite", "messages", "GET", "/api/v1/llm/usage/users/user%200/completions"),
+    ],
+)
+def test_damage_that_is_met_later_is_503_and_logged(
+    data_dir: Path, name: str, table: str, method: str, path: str
+) -> None:
+    """A file too large to be read through at the start may be damaged where nobody looked."""
+    file = data_dir / name
+    file.write_bytes(without_root_of(table, file) if table else overwritten(file.read_bytes()))
+    server = ServerProcess(data_dir, start_check_seconds=0).start()
+    with server.client() as admin:
+        body = {"externalId": ACCOUNT, "amount": 1} if method == "POST" else None
+        answer = admin.request(method, path, json=body)
+        assert answer.status_code == 503, answer.text
+        assert f"the file {name} is damaged" in answer.text
+        assert admin.get("/healthz").status_code == 200
+    server.stop()
+    assert f'"file": "{file}"' in server.log_path.read_text()
+
+
+def without_root_of(table: str, file: Path) -> bytes:
+    """The file with the page overwritten from which SQLite finds every row of a table."""
+    with sqlite3.connect(file) as connection:
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (table,)).fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+    connection.close()
+    whole = file.read_bytes()
+    return whole[: (page - 1) * size] + os.urandom(size) + whole[page * size :]
