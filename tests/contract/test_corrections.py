@@ -16,7 +16,7 @@ from tests.serving import ADMIN_KEY, ServerProcess
 
 USAGE = {"input_tokens": 1200, "output_tokens": 380}
 HALF = {"input_tokens": 600, "output_tokens": 190}
-PAIRS, AT_ONCE = 200 if LONG else 15, 8
+PAIRS, AT_ONCE = 200 if LONG else 16, 8
 
 
 @pytest.fixture(scope="module")

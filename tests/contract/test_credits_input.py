@@ -22,6 +22,7 @@ from tallybook.http.credits.wire import (
     TransactionsAsked,
     TransactionWanted,
 )
+from tests.conftest import LONG
 from tests.contract.credit_calls import Ledger, done, fault, read, refused, unique
 from tests.serving import ADMIN_KEY, ServerProcess
 
@@ -218,7 +219,7 @@ FORMS = (AccountWanted, AddWanted, TransactionWanted, ReservationWanted, Confirm
 FIELDS = st.sampled_from(sorted({name for form in FORMS for name in form.__struct_encode_fields__}))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150 if LONG else 50)
 @given(path=st.sampled_from(POSTS), fields=st.dictionaries(FIELDS, JUNK, max_size=6))
 def test_no_body_is_answered_with_a_failure(ledger: Ledger, path: str, fields: dict[str, Any]) -> None:
     """Whatever is sent, it is done or refused, and refused by name."""
@@ -228,7 +229,7 @@ def test_no_body_is_answered_with_a_failure(ledger: Ledger, path: str, fields: d
         assert read(answer)["message"]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100 if LONG else 30)
 @given(path=st.sampled_from(POSTS), body=st.binary(max_size=60))
 def test_no_bytes_are_answered_with_a_failure(ledger: Ledger, path: str, body: bytes) -> None:
     answer = ledger.send(path, body)
@@ -242,7 +243,7 @@ QUERIES = st.dictionaries(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100 if LONG else 30)
 @given(
     path=st.sampled_from(["/accounts", "/accounts/get", "/accounts/balance", "/transactions", "/reservations"]),
     query=QUERIES,

@@ -17,8 +17,7 @@ from tests.contract.credit_calls import Ledger, done, unique
 from tests.serving import ADMIN_KEY, ServerProcess
 
 CONNECTIONS = 64
-RESERVATIONS = 2_000
-RACES = 200 if LONG else 40
+RESERVATIONS, RACES = (2_000, 200) if LONG else (600, 12)
 HELD = 60
 
 
