@@ -4,13 +4,14 @@ The page is the source of `usage-log.md`: API Usage Tracking.
 """
 
 import json
-import shutil
+import os
 import subprocess
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.docs.pages import COMMANDS
 from tests.serving import ADMIN_KEY, ServerProcess
 
 LOGGED = {
@@ -86,8 +87,6 @@ class Reader:
 
     def run(self, example: str, usage_id: str = "") -> tuple[int, Any]:
         """The status and the body that came back."""
-        if not shutil.which("curl"):
-            pytest.skip("curl is not installed")
         shown = 'curl -s -w "\n%{http_code}" '
         output = self._output(["sh", "-c", self._filled(example, usage_id).strip().replace("curl ", shown, 1)])
         body, _, status = output.rpartition("\n")
@@ -95,8 +94,6 @@ class Reader:
 
     def run_script(self, example: str) -> tuple[int, Any]:
         """As `run`, for what a browser or node would run."""
-        if not shutil.which("node"):
-            pytest.skip("node is not installed")
         call = self._filled(example).strip().removeprefix("await ").removesuffix(";")
         script = f"const token = {json.dumps(self.token)};\nconst answer = await {call};\n"
         script += "console.log(JSON.stringify([answer.status, await answer.json()]));"
@@ -117,7 +114,8 @@ class Reader:
         return example
 
     def _output(self, command: list[str]) -> str:
-        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+        environment = {**os.environ, "PATH": COMMANDS}
+        return subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=60).stdout
 
 
 @pytest.fixture(scope="module")

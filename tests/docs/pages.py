@@ -1,12 +1,17 @@
 """The documentation as the tests read it."""
 
+import os
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("docs", "bench")
+COMMANDS = f"{Path(sys.executable).parent}:{os.environ['PATH']}:{Path(__file__).parent / 'bin'}"
+"""The PATH of examples: behind what is installed, stand-ins for curl and node."""
+
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 

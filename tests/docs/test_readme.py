@@ -97,8 +97,7 @@ def run(commands: list[str], url: str, folder: Path) -> list[str]:
     """What each step prints, all of them in one shell, as a reader would."""
     steps = f"\necho '{NEXT}'\n".join(commands).replace(URL, url)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TALLYBOOK_")}
-    if shutil.which("curl") is None:
-        environment["PATH"] = f"{Path(__file__).parent / 'bin'}:{Path(sys.executable).parent}:{environment['PATH']}"
+    environment["PATH"] = pages.COMMANDS
     done = subprocess.run(
         ["bash", "-c", f"set -e\n{steps}"],
         cwd=folder,
