@@ -1,12 +1,12 @@
 """Every usage operation of mka1 by published clients, old and new, unmodified, against a running server."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from tests.clients.published import NEWEST, Client, Refused, client
+from tests.clients.published import NEWEST, Client, Refused
 from tests.conftest import LONG
 from tests.contract.mka1_usage import (
     DAY,
@@ -64,10 +64,12 @@ def orgs(server: ServerProcess) -> Iterator[tuple[Org, list[Event], list[Event]]
 
 @pytest.fixture(scope="module", params=VERSIONS)
 def asker(
-    request: pytest.FixtureRequest, server: ServerProcess, orgs: tuple[Org, list[Event], list[Event]]
-) -> Iterator[Asker]:
-    with client(request.param) as started:
-        yield Asker(started, server.url, *orgs)
+    request: pytest.FixtureRequest,
+    published: Callable[[str], Client],
+    server: ServerProcess,
+    orgs: tuple[Org, list[Event], list[Event]],
+) -> Asker:
+    return Asker(published(request.param), server.url, *orgs)
 
 
 @pytest.fixture(params=OPERATIONS, ids=lambda operation: operation.name)

@@ -1,7 +1,7 @@
 """The cost reports and the statistics of mka1, by published clients and by hand, against sums in plain Python."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tallybook.sdk import exact_json
-from tests.clients.published import NEWEST, Client, Refused, client
+from tests.clients.published import NEWEST, Client, Refused
 from tests.contract.mka1_usage import DAY, START, Event, events_of_every_kind, to_send
 from tests.contract.readers import Org, org_on, refused
 from tests.serving import ServerProcess
@@ -49,9 +49,8 @@ def org(server: ServerProcess, events: list[Event]) -> Iterator[Org]:
 
 
 @pytest.fixture(scope="module", params=[NEWEST, "0.8.39"])
-def asker(request: pytest.FixtureRequest) -> Iterator[Client]:
-    with client(request.param) as started:
-        yield started
+def asker(request: pytest.FixtureRequest, published: Callable[[str], Client]) -> Client:
+    return published(request.param)
 
 
 def service(event: Event) -> str:

@@ -1,7 +1,7 @@
 """Limits per key on the whole app: before any work, in the words of each dialect, and as a published client is told."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import pytest
 from tallybook.settings import Settings
 from tallybook.wiring import build
 from tests.admin_rooms import ADMIN_KEY, AppClient, StillClock
-from tests.clients.published import NEWEST, Refused, client
+from tests.clients.published import NEWEST, Client, Refused
 from tests.serving import ServerProcess
 
 LIMIT = 5
@@ -60,13 +60,12 @@ def test_the_limit_is_that_of_one_key(call: AppClient) -> None:
     assert call("GET", "/v1/orgs", key=other).status_code == 200
 
 
-def test_a_published_client_is_told(tmp_path: Path) -> None:
+def test_a_published_client_is_told(tmp_path: Path, published: Callable[[str], Client]) -> None:
     server = ServerProcess(tmp_path / "data", key_requests_per_day=1).start()
-    with client(NEWEST) as asker:
-        key = "admin-key-of-the-tests"
-        asker.call(server.url, key, "llm.usage.completions", start_time=0)
-        with pytest.raises(Refused) as caught:
-            asker.call(server.url, key, "usage.sandbox", start_time=0)
+    asker, key = published(NEWEST), "admin-key-of-the-tests"
+    asker.call(server.url, key, "llm.usage.completions", start_time=0)
+    with pytest.raises(Refused) as caught:
+        asker.call(server.url, key, "usage.sandbox", start_time=0)
     server.stop()
     assert (caught.value.error, caught.value.status) == ("SDKDefaultError", 429)
     assert caught.value.body == '{"error":"Rate limit exceeded"}'
