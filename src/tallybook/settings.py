@@ -46,6 +46,7 @@ class Settings(BaseSettings):
     query_rows_max: int = Field(
         1_000_000, ge=1, description="Result rows of one usage query page, beyond which it is refused."
     )
+    export_events_max: int = Field(10_000_000, ge=1, description="Events of one export, beyond which it is refused.")
     unpaged_buckets_max: int = Field(
         50_000, ge=1, description="Buckets of an answer that has no pages (mka1), beyond which it is refused."
     )

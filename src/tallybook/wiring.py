@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import shutil
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -171,6 +172,7 @@ def build(
         clock,
         drain.before_read,
         rows_max=settings.query_rows_max,
+        export_events_max=settings.export_events_max,
     )
     refunds, direct = SqliteRefundStore(sqlite), DirectCommitter(metering.writer.submit)
     corrections = CorrectionService(
@@ -203,6 +205,8 @@ def build(
         settings.backup_dir or settings.data_dir / "backups",
         clock,
     )
+    exports_dir = settings.data_dir / "exports"
+    shutil.rmtree(exports_dir, ignore_errors=True)  # what an earlier process left behind
     metrics = _metrics(metering, duck, settlement)
     gate = Gate(auth, _rates(settings, clock))
     credit_operations = credits.operations(
@@ -257,6 +261,7 @@ def build(
                 explaining,
                 admin_log,
                 backups,
+                exports_dir,
                 cursors,
                 read_litellm,
             ),

@@ -34,6 +34,7 @@ READERS = {
     "GET /usage/user/{user_id}",
     "GET /usage/{usage_id}",
     "GET /v1/events",
+    "GET /v1/events/export",
     "GET /v1/events/{uid}",
     "GET /v1/events/{uid}/explain",
     "GET /v1/usage/query",

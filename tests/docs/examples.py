@@ -118,6 +118,7 @@ def _tell_events(recorder: Recorder, now: int) -> None:
     place = f"/v1/events/{result['uid']}"
     get(place)
     get("/v1/events?limit=1")
+    get("/v1/events/export?format=csv")
     send("POST", f"{place}/amend", {"expected_revision": 1, "set": {"project_id": "search"}, "reason": "wrong project"})
     send("POST", f"{place}/void", {"expected_revision": 2, "reason": "a test call"})
     send("POST", f"{place}/restore", {"expected_revision": 2})

@@ -24,6 +24,14 @@ class TooManyBuckets(AnswerTooLarge):
         )
 
 
+class TooManyToExport(AnswerTooLarge):
+    def __init__(self, events: int, events_max: int) -> None:
+        super().__init__(
+            f"{events} events match, and at most {events_max} are exported in one go; ask for a shorter range "
+            "(start, end) at a time, or add filters"
+        )
+
+
 class NoSuchEvent(NotFound):
     code = "no_such_event"
 

@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from itertools import groupby, pairwise
 from operator import attrgetter
+from pathlib import Path
 from typing import NamedTuple, TypeVar, cast
 from uuid import UUID
 
 from tallybook.analytics.answer import EventPage, EventRecord, LineBucket, LinePage, UsageBucket, UsagePage, UsageRow
-from tallybook.analytics.errors import NoSuchEvent, TooManyBuckets, TooManyRows
+from tallybook.analytics.errors import NoSuchEvent, TooManyBuckets, TooManyRows, TooManyToExport
+from tallybook.analytics.export import FileFormat
 from tallybook.analytics.plan import (
     STORABLE,
     Position,
@@ -28,7 +30,8 @@ _Row = TypeVar("_Row", AggregateRow, BucketLine)
 
 
 class UsageService:
-    """Answers every dialect. `rows_max`: most result rows of one page, beyond which it is refused.
+    """Answers every dialect. `rows_max`: most result rows of one page, beyond which it is refused;
+    `export_events_max`: most events of an export.
 
     `before_read` is called as each read begins, and holds it until all usage answered before is in the store.
     """
@@ -41,12 +44,14 @@ class UsageService:
         before_read: Callable[[], None] = lambda: None,
         *,
         rows_max: int,
+        export_events_max: int = 10_000_000,
     ) -> None:
         self._store = store
         self._cursors = cursors
         self._clock = clock
         self._before_read = before_read
         self._rows_max = rows_max
+        self._export_events_max = export_events_max
 
     def query(self, query: UsageQuery) -> UsagePage:
         """One page of buckets. Raises `InvalidInput`, `TooManyBuckets` and `TooManyRows`."""
@@ -99,6 +104,15 @@ class UsageService:
             return EventPage(events, None)
         last = events[-1]
         return EventPage(events, self._cursors.seal(query.question, (last.occurred_at_us, last.uid, found.seq_max)))
+
+    def export(self, query: EventQuery, file_format: FileFormat, path: Path) -> None:
+        """Writes all events of a question to a new file. Raises `InvalidInput`, `TooManyToExport` and `StorageFull`."""
+        query.check()
+        self._before_read()
+        plan = list_plan(query, None)
+        count = self._store.export(plan, file_format, path, events_max=self._export_events_max)
+        if count > self._export_events_max:
+            raise TooManyToExport(count, self._export_events_max)
 
     def get_event(
         self, reach: Reach, uid: str, as_of_us: int | None = None, *, with_voided: bool = False

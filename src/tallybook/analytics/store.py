@@ -1,9 +1,11 @@
 """What the analytics room asks of a disk. Everything is answered from what is in force."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from tallybook.analytics.answer import EventRecord, Group, LineRow, Numbers
+from tallybook.analytics.export import FileFormat
 from tallybook.analytics.plan import AggregatePlan, LinePlan, ListPlan
 from tallybook.analytics.query import Reach
 
@@ -46,6 +48,13 @@ class UsageStore(Protocol):
         ...
 
     def list_events(self, plan: ListPlan) -> EventSlice: ...
+
+    def export(self, plan: ListPlan, file_format: FileFormat, path: Path, *, events_max: int) -> int:
+        """Writes all events of the plan to a new file, in no order; returns how many they are.
+
+        Writes nothing if they are more than `events_max`.
+        """
+        ...
 
     def find_event(
         self, reach: Reach, uid: str, as_of_us: int | None, *, with_voided: bool = False

@@ -29,6 +29,7 @@ COMMANDS = {
     "reprice": ("tallybook.cli.reprice:reprice", "Rate stored events with the prices that are known now."),
     "undo": ("tallybook.cli.reprice:undo", "Take a correction back, of however many events."),
     "verify": ("tallybook.cli.verify:verify", "Rebuild balances and reservations from their facts."),
+    "export": ("tallybook.cli.export:export", "Write events to a CSV, NDJSON or Parquet file."),
     "backup": ("tallybook.cli.backup:backup", "Write a consistent copy of everything while the server works."),
     "restore": ("tallybook.cli.restore:restore", "Put a backup into a data folder."),
     "settings": ("tallybook.cli.settings:settings", "Show and change the settings of an org."),

@@ -39,6 +39,7 @@ ACCESS: Mapping[tuple[str, str], Access] = {
     ("GET", "/docs"): PUBLIC,
     ("GET", "/docs/{name}"): PUBLIC,
     ("POST", "/v1/events"): Access(Scope.INGEST),
+    ("GET", "/v1/events/export"): Access(Scope.READ),
     ("GET", "/v1/events"): Access(Scope.READ),
     ("GET", "/v1/events/{uid}"): Access(Scope.READ),
     ("GET", "/v1/events/{uid}/explain"): Access(Scope.READ),

@@ -19,6 +19,10 @@ class Events(Resource):
         """Events without a known cost, newest first, each with its `unpriced_reason`."""
         return self._pages("/v1/events", {"limit": 1000, **without_none(**filters), "pricing": "unpriced"})
 
+    def export(self, file_format: str, **filters: Any) -> Iterator[bytes]:
+        """All events of the filters as a file, `csv`, `ndjson` or `parquet`, a part at a time."""
+        return self._transport.download("/v1/events/export", {"format": file_format, **without_none(**filters)})
+
     def amend(
         self, uid: str, revision: int, fields: Mapping[str, Any], *, reason: str | None = None, refund: bool = False
     ) -> Record:

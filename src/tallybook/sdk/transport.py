@@ -2,7 +2,8 @@
 
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -73,6 +74,18 @@ class Transport:
         if not response.is_success:
             raise _problem(response)
         return response
+
+    def download(self, path: str, query: Query) -> Iterator[bytes]:
+        """The body of the 2xx answer to a GET, a part at a time; asks once only. Raises as `fetch`."""
+        request = self._request("GET", path, params=query, timeout=None)
+        try:
+            with closing(self._http.send(request, stream=True)) as response:
+                if not response.is_success:
+                    response.read()
+                    raise _problem(response)
+                yield from response.iter_bytes()
+        except httpx.TransportError as error:
+            raise Unreachable(self._url, str(error) or type(error).__name__) from error
 
     def close(self) -> None:
         self._http.close()

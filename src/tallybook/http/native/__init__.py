@@ -1,5 +1,7 @@
 """The native dialect: everything that no foreign format claims."""
 
+from pathlib import Path
+
 from fastapi import APIRouter
 
 from tallybook.analytics.service import UsageService
@@ -17,6 +19,7 @@ from tallybook.http.native import (
     corrections,
     events_read,
     explain,
+    export,
     keys,
     orgs,
     prices,
@@ -49,6 +52,7 @@ def routers(
     explaining: AuditService,
     log: AdminLog,
     backups: BackupService,
+    exports_dir: Path,
     cursors: Cursors,
     read_litellm: prices.ReadOpinions,
 ) -> list[APIRouter]:
@@ -56,6 +60,7 @@ def routers(
         usage.router(usage_service),
         corrections.router(correcting),
         repricing.router(repricing_service, undoing),
+        export.router(usage_service, exports_dir),
         events_read.router(usage_service),
         admin_log.router(log, cursors),
         backup.router(backups),

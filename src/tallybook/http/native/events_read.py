@@ -1,5 +1,6 @@
 """`GET /v1/events` and `GET /v1/events/{uid}`: events as they are in force."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 import msgspec
@@ -9,6 +10,7 @@ from pydantic import Field
 from tallybook.analytics.answer import EventRecord
 from tallybook.analytics.query import EVENTS_MAX, EventQuery
 from tallybook.analytics.service import UsageService
+from tallybook.auth.key import Caller
 from tallybook.core.counters import COUNTERS
 from tallybook.core.money import usd_text
 from tallybook.core.time_window import instant_text
@@ -19,12 +21,15 @@ from tallybook.http.native.numbers import wire_number
 from tallybook.http.reach import reach_of
 
 
-class EventsParams(Filters):
+class ChosenEvents(Filters):
     start: Instant | None = Field(None, description="First instant of the range; no bound by default.")
     end: Instant | None = Field(None, description="The instant after the range; no bound by default.")
     id: Texts = Field([], description="The sender's id of the event.")
     source: Texts = Field([], description="The sender's source of the event.")
     request_id: Texts = Field([], description="Also finds events without one by their id.")
+
+
+class EventsParams(ChosenEvents):
     limit: int = Field(50, ge=1, le=EVENTS_MAX)
     page: Cursor = Field(None, description="The next_page of the page before.")
 
@@ -39,20 +44,7 @@ def router(usage: UsageService) -> APIRouter:
         openapi_extra=documents.answers(documents.EVENT_PAGE, "A page of events"),
     )
     def list_events(params: Annotated[EventsParams, Query()], caller: CallerOf) -> Response:
-        page = usage.list_events(
-            EventQuery(
-                reach=reach_from(params, caller),
-                start_us=params.start,
-                end_us=params.end,
-                conditions=conditions_from(params),
-                ids=tuple(params.id),
-                sources=tuple(params.source),
-                request_ids=tuple(params.request_id),
-                as_of_us=params.as_of,
-                limit=params.limit,
-                page=params.page,
-            )
-        )
+        page = usage.list_events(replace(query_from(params, caller), limit=params.limit, page=params.page))
         body = {
             "object": "page",
             "data": [to_wire_event(event) for event in page.events],
@@ -72,6 +64,19 @@ def router(usage: UsageService) -> APIRouter:
         return Response(msgspec.json.encode(to_wire_event(event)), media_type="application/json")
 
     return routes
+
+
+def query_from(params: ChosenEvents, caller: Caller) -> EventQuery:
+    return EventQuery(
+        reach=reach_from(params, caller),
+        start_us=params.start,
+        end_us=params.end,
+        conditions=conditions_from(params),
+        ids=tuple(params.id),
+        sources=tuple(params.source),
+        request_ids=tuple(params.request_id),
+        as_of_us=params.as_of,
+    )
 
 
 def to_wire_event(event: EventRecord) -> dict[str, Any]:

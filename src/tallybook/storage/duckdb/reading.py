@@ -5,19 +5,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice, product
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import duckdb
 
 from tallybook.analytics.answer import EventRecord, LineRow
+from tallybook.analytics.export import FileFormat
 from tallybook.analytics.plan import STORABLE, AggregatePlan, LinePlan, ListPlan, Span
 from tallybook.analytics.query import LineItem, Reach
 from tallybook.analytics.store import AggregateRow, BucketLine, EventSlice
 from tallybook.core.counters import COUNTERS
 from tallybook.core.time_window import TimeWindow
 from tallybook.metering.identity import identity_of, keys_of_request
-from tallybook.storage.duckdb import arrivals, line_sql, usage_sql
+from tallybook.storage.duckdb import arrivals, export_sql, line_sql, usage_sql
 from tallybook.storage.duckdb.engine import DuckEngine
 from tallybook.storage.duckdb.in_force import Sql, has_corrections, newest_seq
 
@@ -74,6 +76,15 @@ class DuckUsageStore:
                 usage_sql.events(span, [UUID(uid)], reach.conditions, corrected=_has_corrections(reader, span)),
             )
         return found[0] if found else None
+
+    def export(self, plan: ListPlan, file_format: FileFormat, path: Path, *, events_max: int) -> int:
+        with self._snapshot() as reader:
+            plan = replace(plan, span=_capped(reader, plan.span, plan.as_of_us))
+            corrected = _has_corrections(reader, plan.span)
+            count = int(_rows(reader, export_sql.count(plan, corrected=corrected))[0][0])
+            if count <= events_max:
+                _rows(reader, export_sql.export(plan, file_format, path, corrected=corrected))
+        return count
 
     @contextmanager
     def _snapshot(self) -> Iterator[duckdb.DuckDBPyConnection]:

@@ -126,10 +126,14 @@ def newest(plan: ListPlan, uids: Sequence[UUID] | None, *, corrected: bool) -> S
     """Rows of (occurred_at, uid), newest first from the offset on, one more than the limit. `uids`: of these only."""
     return (
         Sql("SELECT occurred_at, uid")
-        + in_force(plan.span, corrected=corrected)
-        + _and(_list_conditions(plan, uids))
+        + listed(plan, uids, corrected=corrected)
         + Sql("ORDER BY occurred_at DESC, uid DESC LIMIT ? OFFSET ?", (plan.limit + 1, plan.offset))
     )
+
+
+def listed(plan: ListPlan, uids: Sequence[UUID] | None = None, *, corrected: bool) -> Sql:
+    """`FROM … WHERE …`: the facts that a plan lists, on all its pages. `uids`: of these only."""
+    return in_force(plan.span, corrected=corrected) + _and(_list_conditions(plan, uids))
 
 
 def events(span: Span, uids: Sequence[UUID], conditions: Iterable[Condition] = (), *, corrected: bool) -> Sql:

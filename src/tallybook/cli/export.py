@@ -1,0 +1,71 @@
+"""`tallybook export`: events to a file."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tallybook.cli.connection import open_client
+from tallybook.cli.instants import instant_option
+from tallybook.cli.options import Options, shared_options
+from tallybook.cli.pairs import Pair, PairType
+
+FORMATS = ("csv", "ndjson", "parquet")
+
+
+@click.command()
+@click.option("--format", "file_format", type=click.Choice(FORMATS), default="csv", show_default=True)
+@click.option(
+    "--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="File. [default: standard output]"
+)
+@click.option("--start", metavar="INSTANT", callback=instant_option, help="From this date or instant on.")
+@click.option(
+    "--end", metavar="INSTANT", callback=instant_option, help="Up to this date or instant, which is left out."
+)
+@click.option("--as-of", metavar="INSTANT", callback=instant_option, help="As it was recorded by then.")
+@click.option("--filter", "filters", multiple=True, type=PairType(), help="Only such events; may be repeated.")
+@click.option("--all-orgs", is_flag=True, help="Of every org; needs a cluster admin's key.")
+@shared_options
+def export(
+    options: Options,
+    *,
+    file_format: str,
+    output: Path | None,
+    start: str | None,
+    end: str | None,
+    as_of: str | None,
+    filters: Sequence[Pair],
+    all_orgs: bool,
+) -> None:
+    """Write events as they are in force, one row each.
+
+    --filter takes what GET /v1/events takes, such as user_id=ana. Money is decimal text, in Parquet a decimal number.
+    A file gets its name when it is whole.
+    """
+    if output is None and file_format == "parquet" and sys.stdout.isatty():
+        raise click.UsageError("Parquet is not for a terminal; name a file with --output")
+    asked: dict[str, Any] = {name: [pair.value for pair in filters if pair.name == name] for name, _ in filters}
+    if all_orgs:
+        asked["all_orgs"] = "true"
+    with open_client(options) as client:
+        parts = client.events.export(file_format, start=start, end=end, as_of=as_of, **asked)
+        if output is None:
+            for part in parts:
+                sys.stdout.buffer.write(part)
+        else:
+            _write_file(parts, output)
+
+
+def _write_file(parts: Iterator[bytes], output: Path) -> None:
+    draft = output.with_name(f"{output.name}.partial")
+    try:
+        with draft.open("wb") as file:
+            for part in parts:
+                file.write(part)
+        draft.replace(output)
+    except OSError as error:
+        raise click.ClickException(str(error)) from None
+    finally:
+        draft.unlink(missing_ok=True)

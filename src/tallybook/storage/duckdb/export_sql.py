@@ -1,0 +1,67 @@
+"""Events as a file that DuckDB writes: one row for each that is in force, the same columns in every format. Pure."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from tallybook.analytics.export import FileFormat
+from tallybook.analytics.plan import ListPlan
+from tallybook.core.counters import COUNTERS
+from tallybook.storage.duckdb.in_force import Sql
+from tallybook.storage.duckdb.usage_sql import FIELDS, LINES, listed
+
+_OPTIONS = {
+    FileFormat.CSV: "FORMAT csv, HEADER",
+    FileFormat.NDJSON: "FORMAT json",
+    FileFormat.PARQUET: "FORMAT parquet, COMPRESSION zstd",
+}
+_WHOLE = ("org_id", "revision", "seq")
+# A product of decimals is exact; a quotient would be a binary float. 19 digits hold every stored integer.
+_SCALED = "{}::DECIMAL(19, 0) * {}"
+_PICO, _MICRO = "0.000000000001::DECIMAL(12, 12)", "0.000001::DECIMAL(6, 6)"
+
+
+def export(plan: ListPlan, file_format: FileFormat, path: Path, *, corrected: bool) -> Sql:
+    """Writes all events of the plan, whatever its limit."""
+    columns = ", ".join(f'{expression} AS "{name}"' for name, expression in _columns(file_format))
+    quoted = str(path).replace("'", "''")
+    return (
+        Sql(f"COPY (SELECT {columns}")
+        + listed(plan, corrected=corrected)
+        + Sql(f") TO '{quoted}' ({_OPTIONS[file_format]})")
+    )
+
+
+def count(plan: ListPlan, *, corrected: bool) -> Sql:
+    return Sql("SELECT count(*)") + listed(plan, corrected=corrected)
+
+
+def _columns(file_format: FileFormat) -> Iterator[tuple[str, str]]:
+    """Names as on the wire, and what they are made of."""
+    yield "uid", "fact.uid::VARCHAR"
+    yield from ((name, f"fact.{name}") for name in _WHOLE)
+    yield "id", "event_id"
+    yield "occurred_at", _instant("occurred_at", file_format)
+    yield "recorded_at", _instant("recorded_at", file_format)
+    yield from ((name, f"fact.{name}") for name in FIELDS if name != "request_id")
+    yield "request_id", "coalesce(request_id, event_id)"
+    for name, counter in COUNTERS.items():
+        stored = "coalesce(requests, 1)" if name == "requests" else name
+        yield name, _decimal(stored, _MICRO, 6, file_format) if counter.is_decimal else stored
+    yield from ((name, f"fact.{name}") for name in ("pricing", "price_id", "matched", "unpriced_units"))
+    yield "cost_usd", _decimal("cost", _PICO, 12, file_format)
+    yield "known_cost_usd", _decimal("known_cost", _PICO, 12, file_format)
+    yield "refunded", "coalesce(refunded, false)"
+    yield from ((f"{name}_usd", _decimal(f"cost_{name}", _PICO, 12, file_format)) for name in LINES)
+
+
+def _instant(column: str, file_format: FileFormat) -> str:
+    if file_format is FileFormat.PARQUET:
+        return f"make_timestamptz({column})"
+    return f"replace(strftime(make_timestamp({column}), '%Y-%m-%dT%H:%M:%S.%fZ'), '.000000Z', 'Z')"
+
+
+def _decimal(column: str, unit: str, decimals: int, file_format: FileFormat) -> str:
+    number = f"({_SCALED.format(column, unit)})"
+    if file_format is FileFormat.PARQUET:
+        return f"{number}::DECIMAL(38, {decimals})"
+    return f"rtrim(rtrim({number}::VARCHAR, '0'), '.')"
