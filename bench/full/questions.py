@@ -19,6 +19,7 @@ from tallybook.core.clock import SystemClock
 from tallybook.core.paging import Cursors
 from tallybook.core.time_window import DAY_US, HOUR_US, MINUTE_US, Bucket
 from tallybook.storage.duckdb.engine import DuckEngine
+from tallybook.storage.duckdb.limits import Limits
 from tallybook.storage.duckdb.reading import DuckUsageStore
 
 REACH = Reach("bench", (store.ORG,))
@@ -68,8 +69,13 @@ def questions() -> Sequence[Question]:
 def compared(folder: Path, repeats: int) -> dict[str, dict[str, Any]]:
     """Medians by the clock, and processor time, of each question and its SQL. Raises if their rows differ."""
     settings = server.settings_of(folder)
-    engine = DuckEngine(folder / "events.duckdb", memory=settings.duckdb_memory, threads=settings.duckdb_threads)
-    reader = DuckUsageStore(engine, threads=settings.read_threads)
+    engine = DuckEngine(
+        folder / "events.duckdb",
+        memory=settings.duckdb_memory,
+        threads=settings.duckdb_threads,
+        query_memory=settings.query_memory,
+    )
+    reader = DuckUsageStore(engine, Limits(settings.read_threads))
     service = UsageService(reader, Cursors(b"bench"), SystemClock(), rows_max=settings.query_rows_max)
     try:
         return {each.name: _compared(each, service, engine, repeats) for each in questions()}

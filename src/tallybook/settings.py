@@ -80,7 +80,20 @@ class Settings(BaseSettings):
 
     duckdb_memory: str = Field("1GB", description="Memory limit of the event store.")
     duckdb_threads: int = Field(2, ge=1, description="Threads of the event store.")
-    read_threads: int = Field(4, ge=1, description="Concurrent usage queries; more wait.")
+    read_threads: int = Field(4, ge=1, description="Concurrent reads of usage; more wait.")
+    report_threads: int = Field(
+        2, ge=1, description="How many of these may be reports, so that looking up events need not wait for those."
+    )
+    query_memory: str = Field(
+        "128MB",
+        pattern=r"^\d+ ?[KMG]i?B$",
+        description="Memory of one read for what it sorts and groups; more is put down in the data folder.",
+    )
+    query_timeout_ms: int = Field(
+        30_000,
+        ge=1,
+        description="Longest wait of a read for its turn, and longest time that it may then take.",
+    )
     run_events: int = Field(
         491_520,
         ge=1_000,

@@ -63,6 +63,7 @@ from tallybook.storage.duckdb.backup import DuckBackup
 from tallybook.storage.duckdb.corrections import DuckCorrections
 from tallybook.storage.duckdb.engine import DuckEngine
 from tallybook.storage.duckdb.events import DuckEventStore
+from tallybook.storage.duckdb.limits import Limits
 from tallybook.storage.duckdb.reading import DuckUsageStore
 from tallybook.storage.duckdb.sealing import Sealer
 from tallybook.storage.duckdb.settlement import DuckBilledEvents
@@ -124,7 +125,10 @@ def build(
     secret = _secret(settings)
     # DuckDB locks its file against other processes, so it is opened before anything is written.
     duck = DuckEngine(
-        settings.data_dir / "events.duckdb", memory=settings.duckdb_memory, threads=settings.duckdb_threads
+        settings.data_dir / "events.duckdb",
+        memory=settings.duckdb_memory,
+        threads=settings.duckdb_threads,
+        query_memory=settings.query_memory,
     )
     sqlite = SqliteEngine(settings.data_dir / "ledger.sqlite", clock, reach=reach)
     said = SqliteEngine(
@@ -167,7 +171,7 @@ def build(
     audit = UsageAudit(usage_links, billed, drain.before_read, linking.linked_until)
     cursors = Cursors(secret)
     usage = UsageService(
-        DuckUsageStore(duck, threads=settings.read_threads),
+        DuckUsageStore(duck, Limits(settings.read_threads, settings.report_threads, settings.query_timeout_ms / 1000)),
         cursors,
         clock,
         drain.before_read,

@@ -417,6 +417,7 @@ SAMPLES: dict[Any, Any] = {
     str: "what it says",
     Path: Path("a file"),
     int: 7,
+    float: 0.5,
     bool: False,
     list[str]: ["GET"],
     list[Fault] | tuple[Fault, ...]: [Fault(("query", "a", 1), "is odd")],

@@ -17,7 +17,7 @@ from tallybook.settings import Settings
 BEGIN, END = "<!-- settings: begin -->\n", "<!-- settings: end -->\n"
 TERMINAL_WIDTH = 100
 _TYPES: dict[Any, str] = {str: "text", int: "integer", bool: "boolean", Path: "path", SecretStr: "secret text"}
-_UNITS = ("bytes", "events", "rows", "days", "seconds", "threads")
+_UNITS = ("bytes", "events", "rows", "days", "seconds", "ms", "threads")
 
 
 def settings_page(page: str) -> str:

@@ -13,6 +13,7 @@ from tallybook.analytics.store import UsageStore
 from tallybook.core.time_window import DAY_US, parse_instant
 from tallybook.metering.identity import identity_of, request_key_of
 from tallybook.storage.duckdb.engine import DuckEngine
+from tallybook.storage.duckdb.limits import Limits
 from tallybook.storage.duckdb.reading import DuckUsageStore
 
 JAN_1 = parse_instant("2026-01-01T00:00:00Z")
@@ -98,7 +99,7 @@ class DuckBook(Book):
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self.engine = DuckEngine(folder / "events.duckdb", memory="256MB", threads=2)
-        self.store = DuckUsageStore(self.engine, threads=2)
+        self.store = DuckUsageStore(self.engine, Limits(2))
 
     def close(self) -> None:
         self.engine.close()

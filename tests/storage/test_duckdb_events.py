@@ -17,6 +17,7 @@ from tallybook.metering.store import EventStore
 from tallybook.storage.duckdb import arrivals
 from tallybook.storage.duckdb.engine import DuckEngine, HeldDatabase, NewerDatabase
 from tallybook.storage.duckdb.events import DuckEventStore
+from tallybook.storage.duckdb.limits import Limits
 from tallybook.storage.duckdb.reading import DuckUsageStore
 from tests.admin_rooms import StillClock
 from tests.storage.suites.event_store import EventStoreSuite, told
@@ -96,7 +97,7 @@ def test_few_events_wait_for_more_and_every_reader_sees_them(tmp_path: Path) -> 
     engine = opened(tmp_path / "events.duckdb")
     store = DuckEventStore(engine, clock, wal_bytes_max=2**40, disk_reserve_bytes=0)
     submit = Submitter(clock)
-    usage = DuckUsageStore(engine, threads=1)
+    usage = DuckUsageStore(engine, Limits(1))
     store.append([submit(told(1)), submit(told(2))])
     store.append([submit(told(3))])
     assert (stored(engine, "facts"), stored(engine, "arrivals")) == (0, 2)
@@ -136,7 +137,7 @@ def test_what_waits_outlives_its_process(tmp_path: Path) -> None:
     assert (again.status, new.status) == (Status.DUPLICATE, Status.INSERTED)
     assert again.stored is not None
     assert (again.stored.uid, again.stored.user_id) == (first.uid, "ana")
-    found = DuckUsageStore(engine, threads=1).list_events(EVERYTHING).events
+    found = DuckUsageStore(engine, Limits(1)).list_events(EVERYTHING).events
     assert [(event.event_id, event.seq) for event in found] == [("event-2", 2), ("event-1", 1)]
     store.close()
 

@@ -1,6 +1,8 @@
 """The refusals of the analytics room."""
 
-from tallybook.core.errors import NotFound, TooLarge
+from tallybook.core.errors import NotFound, Overloaded, TooLarge
+
+_NARROWER = "ask for a shorter range, wider buckets or fewer group_by dimensions, or add filters"
 
 
 class AnswerTooLarge(TooLarge):
@@ -30,6 +32,29 @@ class TooManyToExport(AnswerTooLarge):
             f"{events} events match, and at most {events_max} are exported in one go; ask for a shorter range "
             "(start, end) at a time, or add filters"
         )
+
+
+class QueryTooHeavy(TooLarge):
+    """Not to be retried as it is: it would meet the same bound again, and hold up others once more."""
+
+
+class QueryTimeout(QueryTooHeavy):
+    code = "query_timeout"
+
+    def __init__(self, timeout_seconds: float) -> None:
+        super().__init__(f"the query was stopped after {timeout_seconds:g} seconds; {_NARROWER}")
+
+
+class QueryOutOfMemory(QueryTooHeavy):
+    code = "query_out_of_memory"
+
+    def __init__(self) -> None:
+        super().__init__(f"the query needs more memory than there is for it; {_NARROWER}")
+
+
+class QueriesWaiting(Overloaded):
+    def __init__(self, timeout_seconds: float) -> None:
+        super().__init__(f"other queries have kept this one waiting for {timeout_seconds:g} seconds; try again")
 
 
 class NoSuchEvent(NotFound):

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from tallybook.analytics.errors import AnswerTooLarge
+from tallybook.analytics.errors import AnswerTooLarge, QueryOutOfMemory, QueryTimeout
 from tallybook.core.errors import (
     Forbidden,
     Insufficient,
@@ -36,6 +36,8 @@ ANSWERS: Mapping[type[TallybookError], tuple[int, str | None]] = {
     MalformedInput: (400, "invalid_request"),
     TooManyResults: (400, None),
     AnswerTooLarge: (400, "too_many_results"),
+    QueryTimeout: (400, None),
+    QueryOutOfMemory: (400, None),
     Unauthenticated: (401, "unauthorized"),
     Insufficient: (402, None),
     Forbidden: (403, "forbidden"),

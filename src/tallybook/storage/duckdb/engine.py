@@ -63,12 +63,15 @@ class _Shown(NamedTuple):
 class DuckEngine:
     """Opens and migrates `path`. One thread writes; cursors are lent to readers, one per concurrent read.
 
+    `query_memory`: what one read may take for sorting and grouping, of all the `memory`; more goes to the disk.
+
     An error that invalidates the whole instance, as a checkpoint on a full disk does, makes the engine reopen the
     file by itself: readers and writer go on. What was committed is safe in the file and its log.
     """
 
-    def __init__(self, path: Path, *, memory: str, threads: int) -> None:
+    def __init__(self, path: Path, *, memory: str, threads: int, query_memory: str = "128MB") -> None:
         self.path = path
+        self._query_memory = query_memory
         self._config: dict[str, Any] = {
             "memory_limit": memory,
             "threads": threads,
@@ -78,6 +81,8 @@ class DuckEngine:
             "immediate_transaction_mode": True,
             # A checkpoint would merge and rewrite what runs are about to replace, in up to four times the time.
             "max_vacuum_tasks": 0,
+            # Queries take turns on DuckDB's own threads, and so do the commits of the writer.
+            "scheduler_process_partial": True,
         }
         self._writing = threading.RLock()
         """Held while the connection of the writer is used or replaced."""
@@ -136,6 +141,7 @@ class DuckEngine:
         with self._beside:
             connection = self._lend()
             with self._lent_out(connection):
+                connection.execute("RESET operator_memory_limit")  # which is for questions
                 yield connection
 
     @contextmanager
@@ -226,6 +232,7 @@ class DuckEngine:
     def _begin_reading(self) -> duckdb.DuckDBPyConnection:
         cursor = self._lend()
         try:
+            cursor.execute(f"SET operator_memory_limit = '{self._query_memory}'")
             self._begin_as_shown(cursor)
         except BaseException:
             _roll_back(cursor)

@@ -1,6 +1,5 @@
 """Reads of the event store: runs the SQL of `usage_sql.py` on a cursor per thread, a few at a time."""
 
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,20 +21,22 @@ from tallybook.metering.identity import identity_of, keys_of_request
 from tallybook.storage.duckdb import arrivals, export_sql, line_sql, usage_sql
 from tallybook.storage.duckdb.engine import DuckEngine
 from tallybook.storage.duckdb.in_force import Sql, has_corrections, newest_seq
+from tallybook.storage.duckdb.limits import Limits, Turns, bounded
 
 # Beyond this many candidates an IN list costs more than scanning the time between them.
 _CANDIDATES_MAX = 2_000
 
 
 class DuckUsageStore:
-    """Implements `analytics.store.UsageStore`. At most `threads` calls run at once; more wait."""
+    """Implements `analytics.store.UsageStore` within limits; raises `QueryTooHeavy` and `QueriesWaiting`."""
 
-    def __init__(self, engine: DuckEngine, *, threads: int) -> None:
+    def __init__(self, engine: DuckEngine, limits: Limits) -> None:
         self._engine = engine
-        self._turns = threading.BoundedSemaphore(threads)
+        self._turns = Turns(limits)
+        self._timeout_seconds = limits.timeout_seconds
 
     def aggregate(self, plan: AggregatePlan) -> list[AggregateRow]:
-        with self._snapshot() as reader:
+        with self._snapshot(report=True) as reader:
             span = _capped(reader, plan.span, plan.as_of_us)
             corrected = _has_corrections(reader, span)
             rows = _rows(reader, usage_sql.aggregate(replace(plan, span=span), corrected=corrected))
@@ -43,7 +44,7 @@ class DuckUsageStore:
         return [AggregateRow(row[0], row[1:first], row[first:]) for row in rows]
 
     def lines(self, plan: LinePlan) -> list[BucketLine]:
-        with self._snapshot() as reader:
+        with self._snapshot(report=True) as reader:
             span = _capped(reader, plan.counted.span, plan.counted.as_of_us)
             plan = replace(plan, counted=replace(plan.counted, span=span))
             (charged,) = _rows(reader, line_sql.charged(span))
@@ -78,7 +79,8 @@ class DuckUsageStore:
         return found[0] if found else None
 
     def export(self, plan: ListPlan, file_format: FileFormat, path: Path, *, events_max: int) -> int:
-        with self._snapshot() as reader:
+        # As long as it takes: its events have a bound of their own.
+        with self._turns.taken(report=True), arrivals.reading(self._engine) as reader:
             plan = replace(plan, span=_capped(reader, plan.span, plan.as_of_us))
             corrected = _has_corrections(reader, plan.span)
             count = int(_rows(reader, export_sql.count(plan, corrected=corrected))[0][0])
@@ -87,9 +89,13 @@ class DuckUsageStore:
         return count
 
     @contextmanager
-    def _snapshot(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def _snapshot(self, *, report: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
         """One transaction, so that what is in force and the facts are read as of the same commit."""
-        with self._turns, arrivals.reading(self._engine) as reader:
+        with (
+            self._turns.taken(report=report),
+            arrivals.reading(self._engine) as reader,
+            bounded(reader, self._timeout_seconds),
+        ):
             yield reader
 
 
