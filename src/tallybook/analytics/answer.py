@@ -97,5 +97,8 @@ class EventRecord:
 
 @dataclass(frozen=True)
 class EventPage:
+    """`total`: events on all pages, where it was asked for."""
+
     events: tuple[EventRecord, ...]
     next_page: str | None
+    total: int | None = None

@@ -87,6 +87,7 @@ class ListPlan:
     after: Position | None
     limit: int
     offset: int = 0
+    with_total: bool = False
 
 
 def page_window(query: UsageQuery, now_us: int) -> TimeWindow:
@@ -139,4 +140,5 @@ def list_plan(query: EventQuery, after: Position | None) -> ListPlan:
         after=after,
         limit=query.limit,
         offset=query.offset if after is None else 0,
+        with_total=query.with_total,
     )

@@ -200,7 +200,8 @@ class EventQuery:
     """Events, newest first. `start_us` and `end_us` None: no bound on that side.
 
     A walk through pages goes by `page`; its first page passes over `offset` events, which takes the longer the more
-    they are. `with_voided`: voided events are listed too, as they were last.
+    they are. `with_voided`: voided events are listed too, as they were last. `with_total`: it is told how many events
+    there are on all pages.
     """
 
     reach: Reach
@@ -215,6 +216,7 @@ class EventQuery:
     offset: int = 0
     page: str | None = None
     with_voided: bool = False
+    with_total: bool = False
 
     def check(self) -> None:
         """Raises `InvalidInput` with every fault, each under `("query", name)`."""

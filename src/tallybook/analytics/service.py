@@ -101,9 +101,10 @@ class UsageService:
         found = self._store.list_events(list_plan(query, after))
         events = tuple(found.events[: query.limit])
         if len(found.events) <= query.limit:
-            return EventPage(events, None)
+            return EventPage(events, None, found.total)
         last = events[-1]
-        return EventPage(events, self._cursors.seal(query.question, (last.occurred_at_us, last.uid, found.seq_max)))
+        next_page = self._cursors.seal(query.question, (last.occurred_at_us, last.uid, found.seq_max))
+        return EventPage(events, next_page, found.total)
 
     def export(self, query: EventQuery, file_format: FileFormat, path: Path) -> None:
         """Writes all events of a question to a new file. Raises `InvalidInput`, `TooManyToExport` and `StorageFull`."""

@@ -26,10 +26,14 @@ class BucketLine(NamedTuple):
 
 
 class EventSlice(NamedTuple):
-    """At most `limit + 1` events, and the commit up to which they were read."""
+    """At most `limit + 1` events, and the commit up to which they were read.
+
+    `total`: of all pages, where it was asked for or came to be known.
+    """
 
     events: Sequence[EventRecord]
     seq_max: int
+    total: int | None = None
 
 
 class UsageStore(Protocol):

@@ -4,10 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tallybook.analytics.answer import EventRecord
-from tallybook.analytics.plan import STORABLE
-from tallybook.analytics.query import Condition, Dimension, EventQuery, Reach, UsageQuery
+from tallybook.analytics.query import Condition, Dimension, EventQuery, Reach
 from tallybook.analytics.service import UsageService
-from tallybook.core.time_window import Bucket
 from tallybook.requests.errors import NoSuchRequest
 from tallybook.requests.model import LoggedRequest, LogPage
 from tallybook.requests.store import FeedbackStore, MessageStore
@@ -36,11 +34,9 @@ class RequestLog:
 
     def of_user(self, of: Of, *, limit: int, offset: int) -> LogPage:
         """At most `limit` requests behind the newest `offset`, and how many there are in all."""
-        total = self._count(of)
-        if offset >= total:
-            return LogPage((), total)
-        found = self._usage.list_events(EventQuery(of.reach, conditions=of.conditions, limit=limit, offset=offset))
-        return LogPage(self._logged(found.events), total)
+        asked = EventQuery(of.reach, conditions=of.conditions, limit=limit, offset=offset, with_total=True)
+        found = self._usage.list_events(asked)
+        return LogPage(self._logged(found.events), found.total or 0)
 
     def get(self, reach: Reach, request_id: str, kinds: Sequence[str] = KINDS) -> LoggedRequest:
         """The newest event of that request id and one of the kinds. Raises `NoSuchRequest`."""
@@ -49,17 +45,6 @@ class RequestLog:
         if not found:
             raise NoSuchRequest(request_id)
         return found[0]
-
-    def _count(self, of: Of) -> int:
-        asked = UsageQuery(
-            of.reach,
-            STORABLE.start_us,
-            STORABLE.end_us,
-            bucket=Bucket.ALL,
-            conditions=of.conditions,
-            measures=("events",),
-        )
-        return sum(row.numbers[0] or 0 for bucket in self._usage.query(asked).buckets for row in bucket.rows)
 
     def _logged(self, events: Sequence[EventRecord]) -> tuple[LoggedRequest, ...]:
         if not events:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice, product
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import duckdb
@@ -13,15 +13,20 @@ import duckdb
 from tallybook.analytics.answer import EventRecord, LineRow
 from tallybook.analytics.export import FileFormat
 from tallybook.analytics.plan import STORABLE, AggregatePlan, LinePlan, ListPlan, Span
-from tallybook.analytics.query import LineItem, Reach
+from tallybook.analytics.query import Condition, LineItem, Reach
 from tallybook.analytics.store import AggregateRow, BucketLine, EventSlice
 from tallybook.core.counters import COUNTERS
-from tallybook.core.time_window import TimeWindow
+from tallybook.core.time_window import DAY_US, TimeWindow
 from tallybook.metering.identity import identity_of, keys_of_request
 from tallybook.storage.duckdb import arrivals, export_sql, line_sql, usage_sql
 from tallybook.storage.duckdb.engine import DuckEngine
 from tallybook.storage.duckdb.in_force import Sql, has_corrections, newest_seq
 from tallybook.storage.duckdb.limits import Limits, Turns, bounded
+
+_Plan = TypeVar("_Plan", AggregatePlan, ListPlan)
+
+_FAR_OFFSET = 1_000
+"""A page behind more events is looked for on its days: to pass over so many costs more than to count them by day."""
 
 # Beyond this many candidates an IN list costs more than scanning the time between them.
 _CANDIDATES_MAX = 2_000
@@ -39,7 +44,8 @@ class DuckUsageStore:
         with self._snapshot(report=True) as reader:
             span = _capped(reader, plan.span, plan.as_of_us)
             corrected = _has_corrections(reader, span)
-            rows = _rows(reader, usage_sql.aggregate(replace(plan, span=span), corrected=corrected))
+            plan = _settled(reader, replace(plan, span=span))
+            rows = _rows(reader, usage_sql.aggregate(plan, corrected=corrected))
         first = 1 + len(plan.group_by)
         return [AggregateRow(row[0], row[1:first], row[first:]) for row in rows]
 
@@ -64,8 +70,14 @@ class DuckUsageStore:
             seq_max = plan.span.seq_max
             if seq_max is None:
                 seq_max = _newest_seq(reader, plan.as_of_us)
-            plan = replace(plan, span=replace(plan.span, seq_max=seq_max))
-            return EventSlice(_newest_events(reader, plan), seq_max)
+            plan = _settled(reader, replace(plan, span=replace(plan.span, seq_max=seq_max)))
+            total = None
+            if plan.offset > _FAR_OFFSET:
+                days = _rows(reader, usage_sql.counted_by_day(plan, corrected=_has_corrections(reader, plan.span)))
+                plan, total = _on_days(plan, days), sum(events for _, events in days)
+            elif plan.with_total:
+                total = _rows(reader, usage_sql.counted(plan, corrected=_has_corrections(reader, plan.span)))[0][0]
+            return EventSlice(_newest_events(reader, plan), seq_max, total)
 
     def find_event(
         self, reach: Reach, uid: str, as_of_us: int | None, *, with_voided: bool = False
@@ -81,7 +93,7 @@ class DuckUsageStore:
     def export(self, plan: ListPlan, file_format: FileFormat, path: Path, *, events_max: int) -> int:
         # As long as it takes: its events have a bound of their own.
         with self._turns.taken(report=True), arrivals.reading(self._engine) as reader:
-            plan = replace(plan, span=_capped(reader, plan.span, plan.as_of_us))
+            plan = _settled(reader, replace(plan, span=_capped(reader, plan.span, plan.as_of_us)))
             corrected = _has_corrections(reader, plan.span)
             count = int(_rows(reader, export_sql.count(plan, corrected=corrected))[0][0])
             if count <= events_max:
@@ -102,12 +114,16 @@ class DuckUsageStore:
 def _newest_events(reader: duckdb.DuckDBPyConnection, plan: ListPlan) -> Sequence[EventRecord]:
     """The uids first, then their rows: sorting all columns of everything would cost many times as much."""
     uids: list[UUID] | None = None
-    if keys := _lookup_keys(plan):
-        candidates = _rows(reader, usage_sql.located(keys))
+    identities, requests = _lookup_keys(plan)
+    if identities:
+        candidates = _rows(reader, usage_sql.located(identities, requests))
         if not candidates:
             return ()
         plan = _narrowed(plan, [instant for instant, _ in candidates])
         uids = [uid for _, uid in candidates] if len(candidates) <= _CANDIDATES_MAX else None
+        if uids and not plan.offset and len(uids) <= plan.limit:
+            corrected = _has_corrections(reader, plan.span)
+            return read_events(reader, usage_sql.listed_events(plan, uids, corrected=corrected))
     chosen = _newest(reader, plan, uids)
     if not chosen:
         return ()
@@ -132,18 +148,59 @@ def _newest(reader: duckdb.DuckDBPyConnection, plan: ListPlan, uids: Sequence[UU
     return _rows(reader, usage_sql.newest(plan, uids, corrected=corrected))
 
 
-def _lookup_keys(plan: ListPlan) -> list[UUID]:
-    """Keys that lead to every event with the requested ids, or none where only a scan can find them.
+def _lookup_keys(plan: ListPlan) -> tuple[list[UUID], list[UUID]]:
+    """Identities and request keys that lead to every event with the requested ids, or none where only a scan can.
 
     An id alone names no event: its source may be any.
     """
     orgs = plan.span.org_ids or ()
     if plan.request_ids:
-        pairs = islice(product(orgs, plan.request_ids), _CANDIDATES_MAX)
-        keys = [key for pair in pairs for key in keys_of_request(*pair)]
+        found = [keys_of_request(*pair) for pair in islice(product(orgs, plan.request_ids), _CANDIDATES_MAX)]
+        requests = [request for request, *_ in found]
+        identities = [identity for _, *named in found for identity in named]
     else:
-        keys = [identity_of(*names) for names in islice(product(orgs, plan.sources, plan.ids), _CANDIDATES_MAX + 1)]
-    return [UUID(bytes=key) for key in keys] if len(keys) <= _CANDIDATES_MAX else []
+        requests = []
+        named = islice(product(orgs, plan.sources, plan.ids), _CANDIDATES_MAX + 1)
+        identities = [identity_of(*names) for names in named]
+    if len(identities) + len(requests) > _CANDIDATES_MAX:
+        return [], []
+    return [UUID(bytes=key) for key in identities], [UUID(bytes=key) for key in requests]
+
+
+def _settled(reader: duckdb.DuckDBPyConnection, plan: _Plan) -> _Plan:
+    """The plan without what "either" in its conditions does not need: one column alone is searched many times as fast.
+
+    Most often a user is meant whose id is no end user's, or the other way round.
+    """
+
+    def settled(condition: Condition) -> Condition:
+        if len(condition.dimensions) == 1 or condition.excluded:
+            return condition
+        last = condition.dimensions[-1]
+        used = [
+            dimension
+            for dimension in condition.dimensions
+            if _rows(reader, usage_sql.has_any(plan.span, dimension, condition.values))[0][0]
+        ]
+        return replace(condition, dimensions=tuple(used) or (last,))
+
+    return replace(plan, conditions=tuple(map(settled, plan.conditions)))
+
+
+def _on_days(plan: ListPlan, days: Sequence[tuple[int, int]]) -> ListPlan:
+    """The same page from the days that hold it: `days` are numbers since 1970 with their events, newest first."""
+    before = 0
+    held: list[int] = []
+    offset = plan.offset
+    for day, events in days:
+        if before + events > plan.offset and before <= plan.offset + plan.limit:
+            offset = offset if held else plan.offset - before
+            held.append(day)
+        before += events
+    if not held:
+        return plan
+    instants = [held[-1] * DAY_US, (held[0] + 1) * DAY_US - 1]
+    return replace(_narrowed(plan, instants), offset=offset)
 
 
 def _narrowed(plan: ListPlan, instants: Sequence[int]) -> ListPlan:
@@ -169,8 +226,9 @@ def _rows(reader: duckdb.DuckDBPyConnection, sql: Sql) -> list[tuple[Any, ...]]:
 
 
 def read_events(reader: duckdb.DuckDBPyConnection, sql: Sql) -> list[EventRecord]:
-    """What `usage_sql.events` asks for."""
-    return [_event(dict(zip(usage_sql.EVENT_COLUMNS, row, strict=True))) for row in _rows(reader, sql)]
+    """What `usage_sql.events` asks for, newest first."""
+    found = [_event(dict(zip(usage_sql.EVENT_COLUMNS, row, strict=True))) for row in _rows(reader, sql)]
+    return sorted(found, key=lambda event: (event.occurred_at_us, event.uid), reverse=True)
 
 
 def _event(row: dict[str, Any]) -> EventRecord:

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from tallybook.analytics.plan import AggregatePlan, ListPlan, Slices, Span
-from tallybook.analytics.query import MEASURES, Condition, Measure
+from tallybook.analytics.query import MEASURES, Condition, Dimension, Measure, Value
 from tallybook.core.counters import COUNTERS, PARTS, Aggregate
+from tallybook.core.time_window import DAY_US
 from tallybook.storage.duckdb.in_force import Sql, in_force, is_voided, joined, one_of
 
 _REQUESTS = "coalesce(requests, 1)"
@@ -137,24 +138,60 @@ def listed(plan: ListPlan, uids: Sequence[UUID] | None = None, *, corrected: boo
 
 
 def events(span: Span, uids: Sequence[UUID], conditions: Iterable[Condition] = (), *, corrected: bool) -> Sql:
-    """Rows of `EVENT_COLUMNS`, newest first. Not `corrected`: every revision, in force or not."""
-    voided = is_voided(span) if corrected and span.with_voided else Sql("false")
+    """Rows of `EVENT_COLUMNS`, in no order: to sort so many columns takes longer to plan than all the rest.
+
+    Not `corrected`: every revision, in force or not.
+    """
     return (
-        Sql("SELECT " + ", ".join(EVENT_COLUMNS[:-1]) + ",")
-        + voided
+        _event_columns(span, corrected=corrected)
         + in_force(span, corrected=corrected)
         + _and([one_of("fact.uid", uids), *map(_holds, conditions)])
-        + Sql("ORDER BY occurred_at DESC, uid DESC")
     )
 
 
-def located(keys: Sequence[UUID]) -> Sql:
-    """Rows of (occurred_at, uid): every event that one of these identity or request keys leads to."""
+def listed_events(plan: ListPlan, uids: Sequence[UUID], *, corrected: bool) -> Sql:
+    """As `events`, of those that a plan lists on all its pages."""
+    return _event_columns(plan.span, corrected=corrected) + listed(plan, uids, corrected=corrected)
+
+
+def _event_columns(span: Span, *, corrected: bool) -> Sql:
+    voided = is_voided(span) if corrected and span.with_voided else Sql("false")
+    return Sql("SELECT " + ", ".join(EVENT_COLUMNS[:-1]) + ",") + voided
+
+
+def located(identities: Sequence[UUID], requests: Sequence[UUID]) -> Sql:
+    """Rows of (occurred_at, uid): every event that one of these identities or request keys leads to."""
+    # A request key by itself is found by the least and greatest of each part of a run; several together are not.
+    each = [[key] for key in requests] if len(requests) <= _APART_MAX else [requests]
+    found = [Sql("SELECT occurred_at, uid FROM keys WHERE") + one_of("key", identities)]
+    found += [Sql("SELECT occurred_at, uid FROM request_keys WHERE") + one_of("key", keys) for keys in each]
+    return joined(" UNION ", found)
+
+
+_APART_MAX = 4
+
+
+def counted_by_day(plan: ListPlan, *, corrected: bool) -> Sql:
+    """Rows of (day since 1970, events listed), newest first."""
     return (
-        Sql("SELECT occurred_at, uid FROM keys WHERE")
-        + one_of("key", keys)
-        + Sql("UNION SELECT occurred_at, uid FROM request_keys WHERE")
-        + one_of("key", keys)
+        Sql(f"SELECT occurred_at // {DAY_US}, count(*)")
+        + listed(plan, corrected=corrected)
+        + Sql("GROUP BY 1 ORDER BY 1 DESC")
+    )
+
+
+def counted(plan: ListPlan, *, corrected: bool) -> Sql:
+    """How many events a plan lists on all its pages."""
+    return Sql("SELECT count(*)") + listed(plan, corrected=corrected)
+
+
+def has_any(span: Span, dimension: Dimension, values: Iterable[Value]) -> Sql:
+    """Whether any fact of the span, in force or not, has one of the values."""
+    return (
+        Sql("SELECT EXISTS (SELECT 1")
+        + in_force(span, corrected=False)
+        + _and([one_of(f"fact.{dimension}", values)])
+        + Sql(")")
     )
 
 

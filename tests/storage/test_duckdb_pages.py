@@ -1,0 +1,67 @@
+"""Pages far into a list, and totals, against all of it in order."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tallybook.analytics.plan import ListPlan, Span
+from tallybook.analytics.query import Condition, Dimension
+from tallybook.core.time_window import DAY_US, TimeWindow
+from tallybook.storage.duckdb.engine import DuckEngine
+from tallybook.storage.duckdb.limits import Limits
+from tallybook.storage.duckdb.reading import DuckUsageStore
+
+EVENTS, DAYS, LIMIT = 5_000, 10, 50
+# Some at the same instant, some days empty; every user is also the end user of somebody else but the one named `only`.
+FACTS = f"""
+    INSERT INTO facts (org_id, uid, revision, seq, occurred_at, recorded_at, recorded_by, source, event_id, kind,
+        user_id, external_user_id, batch, background, stream, pricing, known_cost)
+    SELECT 'org', uuid(), 1, 1, day * {DAY_US} + hash(n) % 5 * 3600000000 + n % 400, n, 'key', '', 'event-' || n,
+        'completion', CASE WHEN n % 3 = 0 THEN 'only' ELSE 'ana' END, CASE WHEN n % 4 = 0 THEN 'ana' END,
+        false, false, false, 'free', 0
+    FROM (SELECT n, hash(n, 'day') % {DAYS} AS day FROM range({EVENTS}) AS numbers (n)) WHERE day <> 4
+"""
+VOIDS = """
+    INSERT INTO corrections SELECT org_id, uid, 1, NULL, occurred_at, 1, 1, 'id', 'void', 'key', NULL, NULL
+    FROM facts WHERE hash(uid) % 20 = 0
+"""
+ORDERED = """
+    SELECT uid::VARCHAR FROM facts
+    WHERE uid NOT IN (SELECT uid FROM corrections) AND (user_id = ? OR external_user_id = ?)
+    ORDER BY occurred_at DESC, uid DESC
+"""
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckEngine]:
+    opened = DuckEngine(tmp_path_factory.mktemp("pages") / "events.duckdb", memory="200MB", threads=1)
+    with opened.transaction() as writer:
+        writer.execute(FACTS)
+        writer.execute(VOIDS)
+    yield opened
+    opened.close()
+
+
+@pytest.mark.parametrize("user", ["ana", "only"])
+def test_far_pages_are_those_of_the_list_in_order(engine: DuckEngine, user: str) -> None:
+    with engine.reading() as reader:
+        ordered = [uid for (uid,) in reader.execute(ORDERED, [user, user]).fetchall()]
+    last = len(ordered) - 1
+    store = DuckUsageStore(engine, Limits(threads=1))
+    for offset in [0, 7, 1_000, *range(1_001, last, 397), last - LIMIT, last - 1, last, last + 1, last + 500]:
+        found = store.list_events(plan_of(user, offset))
+        assert [event.uid for event in found.events] == ordered[offset : offset + LIMIT + 1], offset
+        assert found.total == len(ordered)
+
+
+def test_a_user_whom_nobody_has_is_an_empty_list(engine: DuckEngine) -> None:
+    store = DuckUsageStore(engine, Limits(threads=1))
+    for offset in (0, 2_000):
+        found = store.list_events(plan_of("nobody", offset))
+        assert (list(found.events), found.total) == ([], 0)
+
+
+def plan_of(user: str, offset: int) -> ListPlan:
+    either = Condition((Dimension.USER_ID, Dimension.EXTERNAL_USER_ID), (user,))
+    span = Span(("org",), TimeWindow(0, (DAYS + 1) * DAY_US))
+    return ListPlan(span, None, (either,), (), (), (), None, LIMIT, offset, with_total=True)
