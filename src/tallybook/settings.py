@@ -14,7 +14,7 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
-    data_dir: Path = Field(Path("./data"), description="Folder of the two database files and the secrets.")
+    data_dir: Path = Field(Path("./data"), description="Folder of the database files and the secrets.")
 
     backup_dir: Path | None = Field(
         None, description="Folder that backups are written to; by default `backups` in the data folder."
