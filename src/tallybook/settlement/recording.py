@@ -13,6 +13,7 @@ from tallybook.settlement.errors import UnpricedUsage
 from tallybook.settlement.model import Context, Told
 
 _TOLD = Hasher("told", size=15)
+_VERSION_BYTE = bytes((CONTENT_VERSION,))
 _ENCODE = msgspec.msgpack.Encoder(order="deterministic").encode
 
 
@@ -93,9 +94,8 @@ class Recording:
     def draft(self, told: Told, sender: Sender, source: str) -> Draft:
         """The usage, occurring now and rated with the price of now."""
         now_us = self._clock.now_us()
-        (uid,) = self._uids.take(1)
-        content = bytes((CONTENT_VERSION,)) + _TOLD(_ENCODE(told))
-        return Draft(told, source, content, uid, now_us, self.rating(sender.org_id, told, now_us), sender)
+        content = _VERSION_BYTE + _TOLD(_ENCODE(told))
+        return Draft(told, source, content, self._uids.one(), now_us, self.rating(sender.org_id, told, now_us), sender)
 
 
 def cost_of(rating: Rating, model: str, field: str = "modelId") -> int:
