@@ -26,6 +26,7 @@ from tallybook.core.errors import Overloaded
 from tallybook.core.failpoints import Reach, go_on
 from tallybook.core.paging import Cursors
 from tallybook.core.time_window import MINUTE_US
+from tallybook.core.unit_of_work import JournalEntry
 from tallybook.corrections.bulk import Bulk
 from tallybook.corrections.direct import DirectCommitter, deliver
 from tallybook.corrections.repricing import Repricing
@@ -46,7 +47,7 @@ from tallybook.metering.service import MeteringService
 from tallybook.orgs.model import DEFAULT_ORG
 from tallybook.orgs.service import OrgService
 from tallybook.plans.service import PlanService
-from tallybook.pricing.service import PricingService
+from tallybook.pricing.service import CLUSTER, PricingService
 from tallybook.requests.feedback import FeedbackService
 from tallybook.requests.messages import Messages, Policy
 from tallybook.requests.service import RequestLog
@@ -206,8 +207,9 @@ def build(
             SqliteBackup(said),
         ],
         partial(_private_files, settings.data_dir, secret),
-        settings.backup_dir or settings.data_dir / "backups",
+        (settings.backup_dir or settings.data_dir / "backups").absolute(),
         clock,
+        partial(_note_backup, sqlite, journal, clock),
     )
     exports_dir = settings.data_dir / "exports"
     shutil.rmtree(exports_dir, ignore_errors=True)  # what an earlier process left behind
@@ -389,6 +391,12 @@ def _kept_secret(path: Path) -> bytes:
     if not path.exists():
         write_private(path, secrets.token_hex(32))
     return path.read_text().strip().encode()
+
+
+def _note_backup(sqlite: SqliteEngine, journal: SqliteJournal, clock: Clock, actor: str, name: str) -> None:
+    """For the admin log: a backup has every key's secret in it."""
+    entry = JournalEntry(CLUSTER, actor, "backup.begun", name, None, None)
+    sqlite.write_from_thread(lambda writer: journal.append(writer, entry, clock.now_us()))
 
 
 def _private_files(data_dir: Path, secret: bytes) -> dict[str, str]:

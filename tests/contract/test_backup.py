@@ -50,6 +50,8 @@ def said(folder: Path, *words: str | Path) -> tuple[int, str]:
 def test_a_backup_names_every_file(server: ServerProcess, backup: Path) -> None:
     with server.client() as admin:
         answer = back_up(admin, "nightly")
+        (noted,) = admin.get("/v1/audit", params={"action": "backup.begun", "subject": "nightly"}).json()["data"]
+        assert noted["actor"]
     assert answer.status_code == 201
     made = answer.json()
     folder = server.data_dir / "backups" / "nightly"

@@ -28,18 +28,27 @@ class Backup:
 
 
 class BackupService:
-    """Writes to folders in `root`. `private` gives the small files that belong to a backup, by name."""
+    """Writes to folders in `root`. `private` gives the small files that belong to a backup, by name.
+
+    `note` is told who has asked for a backup, and which.
+    """
 
     def __init__(
-        self, sources: Sequence[Source], private: Callable[[], Mapping[str, str]], root: Path, clock: Clock
+        self,
+        sources: Sequence[Source],
+        private: Callable[[], Mapping[str, str]],
+        root: Path,
+        clock: Clock,
+        note: Callable[[str, str], None],
     ) -> None:
         self._sources = sources
         self._private = private
         self._root = root
         self._clock = clock
+        self._note = note
         self._turn = threading.Lock()
 
-    def write(self, name: str, *, force: bool = False) -> Backup:
+    def write(self, name: str, *, actor: str, force: bool = False) -> Backup:
         """A backup with everything that was acknowledged before the call. Holds up commits for milliseconds.
 
         `force` replaces an earlier backup of that name, and nothing else. Raises `InvalidInput`, `BackupExists`,
@@ -52,6 +61,7 @@ class BackupService:
             raise Overloaded("another backup is being written", retry_after_seconds=5)
         try:
             _check_free(path, force=force)
+            self._note(actor, name)
             return Backup(path, self._written(path))
         except OSError as error:
             if error.errno in (ENOSPC, EDQUOT):

@@ -35,7 +35,7 @@ def router(backups: BackupService) -> APIRouter:
     @routes.post("/v1/backup", status_code=201)
     def write_backup(wanted: BackupWanted, caller: CallerOf) -> BackupShown:
         """Writes a backup while serving, with everything that was acknowledged before. Answers once it is durable."""
-        backup = backups.write(wanted.name, force=wanted.force)
+        backup = backups.write(wanted.name, actor=caller.actor, force=wanted.force)
         files = {name: FileShown(bytes=kept.bytes, sha256=kept.sha256) for name, kept in backup.manifest.files.items()}
         return BackupShown(
             path=str(backup.path),
