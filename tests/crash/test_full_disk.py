@@ -143,8 +143,9 @@ def open_server(tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
 class Batches(threading.Thread):
     """One connection that sends batches until told to stop; a refused batch is not sent again."""
 
-    def __init__(self, url: str, number: int) -> None:
+    def __init__(self, url: str, number: int, description: str) -> None:
         super().__init__(daemon=True)
+        self._description = description
         self._address = urlsplit(url).netloc
         self._number = number
         self.enough = threading.Event()
@@ -158,7 +159,8 @@ class Batches(threading.Thread):
         while not self.enough.is_set():
             ids = [f"{self._number}-{sent + n}" for n in range(BATCH)]
             sent += BATCH
-            body = json.dumps({"events": [event(SOURCE, name) for name in ids]})
+            events = [{**event(SOURCE, name), "description": self._description} for name in ids]
+            body = json.dumps({"events": events})
             connection.request("POST", "/v1/events", body, {"Authorization": f"Bearer {ADMIN_KEY}"})
             answer = connection.getresponse()
             said = json.loads(answer.read())
@@ -172,10 +174,10 @@ class Batches(threading.Thread):
 
 
 class Load:
-    """Several connections that send at once."""
+    """Several connections that send at once; a long `description` fills the log with few events."""
 
-    def __init__(self, server: ServerProcess) -> None:
-        self._threads = [Batches(server.url, number) for number in range(SENDERS)]
+    def __init__(self, server: ServerProcess, description: str = "") -> None:
+        self._threads = [Batches(server.url, number, description) for number in range(SENDERS)]
         for thread in self._threads:
             thread.start()
 
@@ -299,7 +301,7 @@ def test_a_failed_checkpoint_takes_nothing_down(tmp_path: Path, open_server: Cal
     """It invalidates the whole engine, which reopens the file: the limit shows it, for it leaves the disk roomy."""
     disk = LimitedFiles(tmp_path)
     server = open_server(disk, disk_reserve_bytes=0, wal_bytes_max=MIB)
-    load = Load(server)
+    load = Load(server, description="x" * 1000)
     while (server.data_dir / "events.duckdb.wal").stat().st_size < 2 * MIB:
         load.await_acknowledged()
     limit_files(server, (server.data_dir / "events.duckdb").stat().st_size)
