@@ -124,3 +124,9 @@ def test_a_file_of_a_newer_release_is_left_alone(tmp_path: Path, clock: StillClo
         newer.execute("PRAGMA user_version=999")
     with pytest.raises(NewerDatabase):
         SqliteEngine(tmp_path / "ledger.sqlite", clock)
+
+
+def test_the_check_of_a_file_ends_with_its_time(engine: SqliteEngine) -> None:
+    engine.check(60)
+    engine.check(0)
+    assert SqliteOrgStore(engine).find("nobody") is None

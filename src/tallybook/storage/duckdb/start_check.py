@@ -29,3 +29,4 @@ def read_through(engine: DuckEngine, seconds: float) -> None:
             pass
         finally:
             timer.cancel()
+            timer.join()

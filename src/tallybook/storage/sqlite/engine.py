@@ -5,7 +5,6 @@ WAL with `synchronous=FULL`: a commit returns after the log reached the disk. Re
 
 import sqlite3
 import threading
-import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -50,8 +49,6 @@ _FULL = {
 
 
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-_CHECK_STEPS = 10_000
-"""Of SQLite's work, between two looks at the clock."""
 
 
 class NewerDatabase(RuntimeError):
@@ -191,13 +188,16 @@ class SqliteEngine:
 
     def check(self, seconds: float) -> None:
         """Reads as much of the file as it can in that time, to see whether it is whole. Raises `StorageDamaged`."""
-        until = time.monotonic() + seconds
         with closing(self.open_reader()) as reader:
-            reader.set_progress_handler(lambda: time.monotonic() > until, _CHECK_STEPS)
+            timer = threading.Timer(seconds, reader.interrupt)
+            timer.start()
             try:
                 ((first, *_),) = reader.execute("PRAGMA quick_check(1)").fetchall()
             except sqlite3.OperationalError:  # the time is over
                 return
+            finally:
+                timer.cancel()
+                timer.join()
         if first != "ok":
             raise StorageDamaged(self.path, first.rpartition("\n")[2])
 
