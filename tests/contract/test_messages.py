@@ -50,6 +50,14 @@ def test_messages_are_kept_as_they_were_sent(org: Org, messages: Any) -> None:
     assert (newest["requestId"], newest["messages"]) == (request_id, messages)
 
 
+def test_what_was_sent_together_is_found_together_and_each_by_itself(org: Org) -> None:
+    said = {unique("chatcmpl"): [{"role": "user", "content": f"{number}" * 500}] for number in range(7)}
+    org.send(*[{"id": name, "user_id": "bob", "messages": messages} for name, messages in said.items()])
+    page = answered(org.admin, "/api/v1/llm/usage/users/bob/completions")["completions"]
+    assert {each["requestId"]: each["messages"] for each in page if each["requestId"] in said} == said
+    assert {name: kept(org, name) for name in said} == said
+
+
 def test_numbers_keep_their_digits(org: Org) -> None:
     request_id = unique("chatcmpl")
     body = b'{"id": "%b", "messages": [1.50, 12345678901234567890123]}' % request_id.encode()

@@ -2,7 +2,7 @@
 
 import sqlite3
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import accumulate
 from typing import NamedTuple, cast
 from uuid import UUID
@@ -57,12 +57,13 @@ class SqliteMessageStore:
 
     def find_all(self, uids: Sequence[str]) -> Mapping[str, bytes]:
         with self._engine.snapshot() as reader:
-            where = f"SELECT uid, chunk, start, size FROM messages WHERE uid IN ({_marks(uids)})"
+            where = f"SELECT uid, chunk, start, size FROM messages WHERE uid IN ({_marks(uids)}) ORDER BY start"
             found = reader.execute(where, [UUID(uid).bytes for uid in uids]).fetchall()
-            chunks = sorted({chunk for _, chunk, _, _ in found})
-            rows = reader.execute(f"SELECT id, data FROM chunks WHERE id IN ({_marks(chunks)})", chunks).fetchall()
+            # Of each chunk only what reaches to the last one wanted is unpacked.
+            ends = {chunk: start + size for _, chunk, start, size in found}
+            rows = reader.execute(f"SELECT id, data FROM chunks WHERE id IN ({_marks(ends)})", sorted(ends)).fetchall()
         unpacker = zstandard.ZstdDecompressor()
-        texts = {id: unpacker.decompress(data) for id, data in rows}
+        texts = {id: unpacker.stream_reader(data).read(ends[id]) for id, data in rows}
         return {str(UUID(bytes=uid)): texts[chunk][start : start + size] for uid, chunk, start, size in found}
 
 
@@ -99,5 +100,5 @@ def _remove_before(writer: sqlite3.Connection, org_id: str, before_us: int) -> i
     return len(old)
 
 
-def _marks(values: Sequence[object]) -> str:
+def _marks(values: Collection[object]) -> str:
     return ", ".join("?" * len(values))
