@@ -18,6 +18,7 @@ class Load:
     seconds: float
     p50_ms: float
     p99_ms: float
+    max_ms: float
     statuses: dict[int, int]
 
     @property
@@ -121,6 +122,7 @@ async def _run(port: int, talks: Sequence[Talk]) -> Load:
         seconds,
         statistics.median(ordered) * 1000,
         ordered[int(len(ordered) * 0.99)] * 1000,
+        ordered[-1] * 1000,
         tally.statuses,
     )
 

@@ -37,11 +37,12 @@ def running(data_dir: Path, **settings: Any) -> Iterator[tuple[int, int]]:
         (data_dir / "bench.port").unlink(missing_ok=True)
 
 
-def rss_mib(pid: int) -> float:
+def rss_mib(pid: int, figure: str = "VmRSS") -> float:
+    """Resident memory now, or with `VmHWM` the most of it so far."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
+        if line.startswith(f"{figure}:"):
             return int(line.split()[1]) / 1024
-    raise RuntimeError("no VmRSS")
+    raise RuntimeError(f"no {figure}")
 
 
 def cpu_seconds(pid: int) -> float:

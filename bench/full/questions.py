@@ -18,6 +18,7 @@ from tallybook.analytics.service import UsageService
 from tallybook.core.clock import SystemClock
 from tallybook.core.paging import Cursors
 from tallybook.core.time_window import DAY_US, HOUR_US, MINUTE_US, Bucket
+from tallybook.server import tune_process
 from tallybook.storage.duckdb.engine import DuckEngine
 from tallybook.storage.duckdb.limits import Limits
 from tallybook.storage.duckdb.reading import DuckUsageStore
@@ -68,6 +69,7 @@ def questions() -> Sequence[Question]:
 
 def compared(folder: Path, repeats: int) -> dict[str, dict[str, Any]]:
     """Medians by the clock, and processor time, of each question and its SQL. Raises if their rows differ."""
+    tune_process()
     settings = server.settings_of(folder)
     engine = DuckEngine(
         folder / "events.duckdb",

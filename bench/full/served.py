@@ -23,10 +23,10 @@ def asked(folder: Path, events: int, repeats: int) -> dict[str, dict[str, Any]]:
         ids = cycle(store.event_id(number) for number in store.lookups(events))
         deep = min(DEEP_PAGE, total // PAGE_ROWS)
         return {
-            **{each.name: _timed(client, cycle([each.path]), repeats, f"{each.bar_ms} ms") for each in questions()},
-            "request by its id": _timed(client, map(_by_id, ids), 10 * repeats, "15 ms"),
-            "newest 50 requests of a user, total": _timed(client, cycle([_page(1)]), repeats, "60 ms"),
-            f"page {deep} of {PAGE_ROWS}": _timed(client, cycle([_page(deep)]), repeats, "300 ms"),
+            **{each.name: timed(client, cycle([each.path]), repeats, f"{each.bar_ms} ms") for each in questions()},
+            "request by its id": timed(client, map(_by_id, ids), 10 * repeats, "15 ms"),
+            "newest 50 requests of a user, total": timed(client, cycle([_page(1)]), repeats, "60 ms"),
+            f"page {deep} of {PAGE_ROWS}": timed(client, cycle([_page(deep)]), repeats, "300 ms"),
         }
 
 
@@ -48,7 +48,7 @@ def _by_id(request_id: str) -> str:
     return f"/api/v1/llm/usage/completions/{request_id}"
 
 
-def _timed(client: httpx.Client, paths: Iterator[str], repeats: int, bar: str) -> dict[str, Any]:
+def timed(client: httpx.Client, paths: Iterator[str], repeats: int, bar: str) -> dict[str, Any]:
     """The first call does not count: it warms."""
     times = []
     for _ in range(repeats + 1):

@@ -98,10 +98,15 @@ EVENT_COLUMNS = (
 )
 
 
-def aggregate(plan: AggregatePlan, *, corrected: bool) -> Sql:
-    """Rows of (bucket, grouped values…, measures…), ascending by bucket and group, None last."""
+def aggregate(plan: AggregatePlan, *, corrected: bool, in_64_bits: bool = False) -> Sql:
+    """Rows of (bucket, grouped values…, measures…), ascending by bucket and group, None last.
+
+    `in_64_bits`: a number that does not fit is None.
+    """
     keys = grouping(plan)
     numbers = [Sql(_number(MEASURES[name])) for name in plan.measures]
+    if in_64_bits:
+        numbers = [Sql("TRY_CAST(") + number + Sql("AS BIGINT)") for number in numbers]
     ordinals = range(1, len(keys) + 1)
     return (
         Sql("SELECT")

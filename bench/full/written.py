@@ -1,0 +1,159 @@
+"""Ingest into a store that is large already, what it does to reading, and how soon a server is ready again."""
+
+import http.client
+import json
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import repeat
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from bench import ingest, load, server
+from bench.full import questions, served, store
+from tallybook.core.time_window import instant_text
+
+BATCH, CONNECTIONS = 1_000, 16
+ROUND = 100_000
+"""Events whose requests are prepared at a time, before the clock starts."""
+_BLOCK_BYTES = 256 * 1024
+
+
+def ingested(folder: Path, events: int, first: int = 0) -> dict[str, Any]:
+    """`events` more in batches of 1 000 on 16 connections, from the first batch after opening on."""
+    with server.running(folder) as (port, pid):
+        opening = load.run(port, _requests(first, BATCH), 1)
+        rounds = [
+            load.run(port, _requests(start, ROUND), CONNECTIONS)
+            for start in range(first + BATCH, first + BATCH + events, ROUND)
+        ]
+        peak_mib = server.rss_mib(pid, "VmHWM")
+    return {
+        "first_batch_ms": round(opening.p50_ms),
+        "events_per_second": round(
+            sum(each.requests for each in rounds) * BATCH / sum(each.seconds for each in rounds)
+        ),
+        "batch_p99_ms": round(max(each.p99_ms for each in rounds)),
+        "batch_max_ms": round(max(each.max_ms for each in rounds)),
+        "peak_rss_mib": round(peak_mib),
+    }
+
+
+def asked_meanwhile(folder: Path, events_per_second: float, repeats: int, first: int) -> dict[str, dict[str, Any]]:
+    """The first question over HTTP while events come in at this rate, and the batches of these."""
+    question = questions.questions()[0]
+    with (
+        server.running(folder) as (port, _),
+        _coming_in(port, events_per_second, first) as batch_ms,
+        served.client_of(port) as client,
+    ):
+        found = served.timed(client, repeat(question.path), repeats, "p99 250 ms")
+    ordered = sorted(batch_ms)
+    coming_in = {
+        "ms": round(ordered[len(ordered) // 2], 1),
+        "p99_ms": round(ordered[int(len(ordered) * 0.99)], 1),
+        "bar": f"{len(ordered)} batches, longest {ordered[-1]:.0f} ms",
+    }
+    return {f"{question.name} while ingesting": found, "batches meanwhile": coming_in}
+
+
+def key_bytes(folder: Path) -> float:
+    """Of the key table, per event, without its index."""
+    with duckdb.connect(str(folder / "events.duckdb"), read_only=True) as connection:
+        row = connection.execute(
+            f"SELECT count(DISTINCT block_id) * {_BLOCK_BYTES} / (SELECT count(*) FROM keys)"
+            " FROM pragma_storage_info('keys') WHERE persistent"
+        ).fetchone()
+    return 0.0 if row is None else round(row[0], 1)
+
+
+def ready_seconds(folder: Path) -> dict[str, float]:
+    """From the command to the first green `/readyz`: after a clean stop, and after `kill -9` behind an ingest."""
+    after_stop, process, port = _started(folder)
+    load.run(port, _requests(90_000_000, ROUND), CONNECTIONS)
+    process.kill()
+    process.wait()
+    after_kill, process, _ = _started(folder)
+    process.terminate()
+    process.wait()
+    return {"after_stop": round(after_stop, 2), "after_kill": round(after_kill, 2)}
+
+
+def _started(folder: Path) -> tuple[float, "subprocess.Popen[bytes]", int]:
+    address = folder / "server.json"
+    address.unlink(missing_ok=True)
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tallybook", "serve", "--port", "0", "--data-dir", str(folder)],
+        env={**os.environ, "TALLYBOOK_ADMIN_KEY": server.KEY},
+        stdout=subprocess.DEVNULL,
+    )
+    while not address.exists():
+        if process.poll() is not None:
+            raise RuntimeError("the server did not start")
+        time.sleep(0.005)
+    port = int(json.loads(address.read_text())["url"].rpartition(":")[2])
+    while True:
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        connection.request("GET", "/readyz")
+        if connection.getresponse().status == 200:
+            return time.perf_counter() - started, process, port
+        time.sleep(0.005)
+
+
+def _requests(first: int, count: int) -> list[bytes]:
+    return [load.request("/v1/events", server.KEY, body) for body in _bodies(first, count)]
+
+
+def _bodies(first: int, count: int) -> Iterator[bytes]:
+    """Events of the last day of the store, so that questions about it go on finding more."""
+    rng = random.Random(first)
+    for start in range(first, first + count, BATCH):
+        events = [ingest.event(number, rng) for number in range(start, start + BATCH)]
+        for event in events:
+            event["id"] = f"more-{event['id']}"
+            event["occurred_at"] = instant_text(store.END_US - rng.randrange(86_400_000_000))
+        yield json.dumps({"events": events}).encode()
+
+
+@contextmanager
+def _coming_in(port: int, events_per_second: float, first: int) -> Iterator[list[float]]:
+    """Batches on a few connections, evenly; yields what each took, in milliseconds."""
+    times: list[float] = []
+    done = threading.Event()
+    threads = 4
+
+    def send(number: int) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        headers = {"Authorization": f"Bearer {server.KEY}", "Content-Type": "application/json"}
+        bodies = list(_bodies(first + number * ROUND, ROUND))
+        for body in bodies:
+            started = time.perf_counter()
+            connection.request("POST", "/v1/events", body, headers)
+            answer = connection.getresponse()
+            answer.read()
+            if answer.status != 200:
+                raise RuntimeError(answer.status)
+            took = time.perf_counter() - started
+            times.append(took * 1000)
+            if done.wait(max(0.0, threads * BATCH / events_per_second - took)):
+                return
+
+    senders = [threading.Thread(target=send, args=(number,)) for number in range(threads)]
+    for sender in senders:
+        sender.start()
+    while not times:
+        time.sleep(0.05)
+    try:
+        yield times
+    finally:
+        done.set()
+        for sender in senders:
+            sender.join()
