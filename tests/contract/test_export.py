@@ -116,7 +116,8 @@ def test_every_event_in_force_once_with_exact_numbers(server: ServerProcess, fil
         assert json.loads(row["metadata"]) == event.pop("metadata")
         event["unpriced_units"] = ",".join(event["unpriced_units"]) or None
         plain = {**event, **usage, **lines, "refunded": False, "metadata": row["metadata"]}
-        assert row == {**dict.fromkeys(row), **{field: text(value) for field, value in plain.items()}}
+        there = {field: value for field, value in row.items() if value is not None}
+        assert there == {field: text(value) for field, value in plain.items() if value is not None}
 
 
 @pytest.mark.parametrize("file_format", FORMATS)

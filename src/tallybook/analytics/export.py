@@ -1,4 +1,4 @@
-"""Events as a file: one row each, the same columns in every format."""
+"""Events as a file: one row each, the same names in every format."""
 
 from enum import StrEnum
 

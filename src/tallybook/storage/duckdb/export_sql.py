@@ -1,6 +1,7 @@
 """Events as a file that DuckDB writes: one row for each that is in force, the same columns in every format. Pure."""
 
 from collections.abc import Iterator
+from itertools import starmap
 from pathlib import Path
 
 from tallybook.analytics.export import FileFormat
@@ -9,10 +10,12 @@ from tallybook.core.counters import COUNTERS
 from tallybook.storage.duckdb.in_force import Sql
 from tallybook.storage.duckdb.usage_sql import FIELDS, LINES, listed
 
+# Several threads write as they come: to keep an order, DuckDB would gather the whole file in memory.
 _OPTIONS = {
-    FileFormat.CSV: "FORMAT csv, HEADER",
-    FileFormat.NDJSON: "FORMAT json",
-    FileFormat.PARQUET: "FORMAT parquet, COMPRESSION zstd",
+    FileFormat.CSV: "FORMAT csv, HEADER, PRESERVE_ORDER false",
+    # Lines of JSON that are whole already; no JSON has this delimiter in it.
+    FileFormat.NDJSON: "FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER '\x01', PRESERVE_ORDER false",
+    FileFormat.PARQUET: "FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 61440, PRESERVE_ORDER false",
 }
 _WHOLE = ("org_id", "revision", "seq")
 # A product of decimals is exact; a quotient would be a binary float. 19 digits hold every stored integer.
@@ -22,10 +25,14 @@ _PICO, _MICRO = "0.000000000001::DECIMAL(12, 12)", "0.000001::DECIMAL(6, 6)"
 
 def export(plan: ListPlan, file_format: FileFormat, path: Path, *, corrected: bool) -> Sql:
     """Writes all events of the plan, whatever its limit."""
-    columns = ", ".join(f'{expression} AS "{name}"' for name, expression in _columns(file_format))
+    columns = _columns(file_format)
+    if file_format is FileFormat.NDJSON:
+        selected = f"'{{' || concat_ws(',', {', '.join(starmap(_member, columns))}) || '}}'"
+    else:
+        selected = ", ".join(f'{expression} AS "{name}"' for name, expression in columns)
     quoted = str(path).replace("'", "''")
     return (
-        Sql(f"COPY (SELECT {columns}")
+        Sql(f"COPY (SELECT {selected}")
         + listed(plan, corrected=corrected)
         + Sql(f") TO '{quoted}' ({_OPTIONS[file_format]})")
     )
@@ -52,6 +59,11 @@ def _columns(file_format: FileFormat) -> Iterator[tuple[str, str]]:
     yield "known_cost_usd", _decimal("known_cost", _PICO, 12, file_format)
     yield "refunded", "coalesce(refunded, false)"
     yield from ((f"{name}_usd", _decimal(f"cost_{name}", _PICO, 12, file_format)) for name in LINES)
+
+
+def _member(name: str, expression: str) -> str:
+    """Of a JSON object; null, and so left out, where there is nothing. DuckDB's own objects take four times as long."""
+    return f"""'"{name}":' || to_json({expression})::VARCHAR"""
 
 
 def _instant(column: str, file_format: FileFormat) -> str:
