@@ -38,6 +38,9 @@ Answer = TypeVar("Answer")
 _WRITER_CACHE_KIB = 64 * 1024
 """Pages the writer keeps in memory: enough that the hot ends of the ledger's indexes stay there."""
 
+_LOG_BYTES = 4 * 2**20
+"""Of the log, from which on a commit folds it into the file: what the log takes on disk, but for one more commit."""
+
 _WIPE_SECONDS = 5
 
 _FULL = {
@@ -381,6 +384,7 @@ def _opened(path: Path, migrations: str, page_bytes: int) -> sqlite3.Connection:
         # What is deleted is overwritten: a purged outcome must not linger in free pages (see decision 0002).
         writer.execute("PRAGMA secure_delete=ON")
         writer.execute(f"PRAGMA cache_size=-{_WRITER_CACHE_KIB}")
+        writer.execute(f"PRAGMA wal_autocheckpoint={_LOG_BYTES // page_bytes}")
         _migrate(writer, path, migrations)
     except sqlite3.Error as error:
         raise meant(error, path) from error
