@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice, product
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
@@ -49,7 +50,7 @@ class DuckUsageStore:
             sums = [first + n for n, name in enumerate(plan.measures) if MEASURES[name].aggregate is Aggregate.SUM]
             # Sums have 128 bits; to hand these over takes five times as long as 64, in which nearly all have room.
             rows = _rows(reader, usage_sql.aggregate(plan, corrected=corrected, in_64_bits=True))
-            if any(row[n] is None for row in rows for n in sums):
+            if any(None in map(itemgetter(n), rows) for n in sums):
                 rows = _rows(reader, usage_sql.aggregate(plan, corrected=corrected))
         return [AggregateRow(row[0], row[1:first], row[first:]) for row in rows]
 
@@ -75,10 +76,13 @@ class DuckUsageStore:
             if seq_max is None:
                 seq_max = _newest_seq(reader, plan.as_of_us)
             plan = _settled(reader, replace(plan, span=replace(plan.span, seq_max=seq_max)))
-            total = None
+            total: int | None = None
             if plan.offset > _FAR_OFFSET:
                 days = _rows(reader, usage_sql.counted_by_day(plan, corrected=_has_corrections(reader, plan.span)))
-                plan, total = _on_days(plan, days), sum(events for _, events in days)
+                total = sum(events for _, events in days)
+                if plan.offset >= total:
+                    return EventSlice((), seq_max, total)
+                plan = _on_days(plan, days)
             elif plan.with_total:
                 total = _rows(reader, usage_sql.counted(plan, corrected=_has_corrections(reader, plan.span)))[0][0]
             return EventSlice(_newest_events(reader, plan), seq_max, total)
@@ -201,8 +205,6 @@ def _on_days(plan: ListPlan, days: Sequence[tuple[int, int]]) -> ListPlan:
             offset = offset if held else plan.offset - before
             held.append(day)
         before += events
-    if not held:
-        return plan
     instants = [held[-1] * DAY_US, (held[0] + 1) * DAY_US - 1]
     return replace(_narrowed(plan, instants), offset=offset)
 
