@@ -22,7 +22,7 @@ from tallybook.backups.service import BackupService
 from tallybook.catalogues.installed import read_answer, read_lists
 from tallybook.catalogues.litellm import read_litellm
 from tallybook.core.clock import Clock, SystemClock
-from tallybook.core.errors import Overloaded
+from tallybook.core.errors import StorageDamaged, TallybookError
 from tallybook.core.failpoints import Reach, go_on
 from tallybook.core.paging import Cursors
 from tallybook.core.time_window import MINUTE_US
@@ -123,15 +123,23 @@ def build(
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     if (settings.data_dir / DRAFT).exists():
         raise NotRestorable(f"a restore into {settings.data_dir} was not finished; restore again with --force")
+    events_path, ledger_path = settings.data_dir / "events.duckdb", settings.data_dir / "ledger.sqlite"
+    if ledger_path.exists() and not events_path.exists():
+        raise StorageDamaged(events_path, "it is missing beside a ledger")
     secret = _secret(settings)
     # DuckDB locks its file against other processes, so it is opened before anything is written.
     duck = DuckEngine(
-        settings.data_dir / "events.duckdb",
+        events_path,
         memory=settings.duckdb_memory,
         threads=settings.duckdb_threads,
         query_memory=settings.query_memory,
     )
-    sqlite = SqliteEngine(settings.data_dir / "ledger.sqlite", clock, reach=reach)
+    events = DuckEventStore(
+        duck, clock, wal_bytes_max=settings.wal_bytes_max, disk_reserve_bytes=settings.disk_reserve_bytes
+    )
+    if events.newest_seq and not ledger_path.exists():
+        raise StorageDamaged(ledger_path, "it is missing beside events that are stored")
+    sqlite = SqliteEngine(ledger_path, clock, reach=reach)
     said = SqliteEngine(
         settings.data_dir / "messages.sqlite",
         clock,
@@ -149,9 +157,6 @@ def build(
     )
     ledger = LedgerService(SqliteLedgerStore(sqlite), sqlite, clock, list_rows_max=settings.list_rows_max)
     plans = PlanService(SqlitePlanStore(sqlite), ledger, sqlite, clock, list_rows_max=settings.list_rows_max)
-    events = DuckEventStore(
-        duck, clock, wal_bytes_max=settings.wal_bytes_max, disk_reserve_bytes=settings.disk_reserve_bytes
-    )
     book = DuckCorrections(duck, events)
     metering = MeteringService(
         events,
@@ -331,7 +336,7 @@ async def _purge_outcomes(kept: Outcomes, clock: Clock, retention_days: int) -> 
     while True:
         try:
             await purge_outcomes(kept, clock, retention_days=retention_days)
-        except Overloaded as error:  # there is always a next time
+        except TallybookError as error:  # there is always a next time
             log.warning("outcomes not purged", reason=str(error))
         await asyncio.sleep(_PURGE_SECONDS)
 
@@ -340,7 +345,7 @@ async def _expire_messages(messages: Messages) -> None:
     while True:
         try:
             await messages.expire()
-        except Overloaded as error:
+        except TallybookError as error:
             log.warning("messages not expired", reason=str(error))
         await asyncio.sleep(_EXPIRY_SECONDS)
 
@@ -354,7 +359,7 @@ async def _expire_reservations(ledger: LedgerService) -> None:
     while True:
         try:
             await expire_reservations(ledger)
-        except Overloaded as error:
+        except TallybookError as error:
             log.warning("reservations not expired", reason=str(error))
         await asyncio.sleep(_SWEEP_SECONDS)
 
@@ -363,7 +368,7 @@ async def _grant_plans(plans: PlanService) -> None:
     while True:
         try:
             await grant_plans(plans)
-        except Overloaded as error:
+        except TallybookError as error:
             log.warning("plans not granted", reason=str(error))
         await asyncio.sleep(_SWEEP_SECONDS)
 

@@ -43,6 +43,7 @@ def data_dir(stored: Path, tmp_path: Path) -> Path:
 def refusal(data_dir: Path) -> str:
     """The one line that `tallybook serve` says before it ends with 1."""
     log = data_dir.with_suffix(".said")
+    log.unlink(missing_ok=True)
     environment = {"TALLYBOOK_ADMIN_KEY": ADMIN_KEY, "TALLYBOOK_PRICE_CATALOGUE": "false"}
     process = ForkedProcess(("serve", "--port", "0", "--data-dir", str(data_dir)), environment, log)
     try:
@@ -90,6 +91,14 @@ def test_a_damaged_file_is_named(data_dir: Path, name: str, damage: Callable[[by
     line = refusal(data_dir)
     assert line.startswith(f"Error: {path} is damaged: ")
     assert line.endswith("; restore a backup")
+
+
+@pytest.mark.parametrize("name", ["events.duckdb", "ledger.sqlite"])
+def test_a_missing_file_is_named_and_not_made_anew(data_dir: Path, name: str) -> None:
+    path = data_dir / name
+    path.unlink()
+    for _ in range(2):
+        assert refusal(data_dir).startswith(f"Error: {path} is damaged: it is missing beside ")
 
 
 @pytest.mark.parametrize("name", FILES)
