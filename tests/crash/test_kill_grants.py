@@ -18,6 +18,7 @@ from tallybook.ledger.service import LedgerService
 from tallybook.orgs.model import DEFAULT_ORG
 from tallybook.plans.model import Interval, NewPlan
 from tallybook.plans.service import PlanService
+from tallybook.storage.duckdb.engine import DuckEngine
 from tallybook.storage.sqlite.engine import SqliteEngine
 from tallybook.storage.sqlite.ledger import SqliteLedgerStore
 from tallybook.storage.sqlite.plans import SqlitePlanStore
@@ -51,6 +52,7 @@ def fall_behind(data_dir: Path) -> list[str]:
 
     accounts = asyncio.run(prepare())
     engine.close()
+    DuckEngine(data_dir / "events.duckdb", memory="100MB", threads=1).close()  # a ledger alone is not served
     return accounts
 
 

@@ -82,6 +82,7 @@ def test_the_start_prints_what_the_tour_shows(fresh: FreshServer) -> None:
 def test_what_the_docs_say_of_the_files_of_a_server(fresh: FreshServer) -> None:
     operate = pages.section(pages.read("docs/guides/operate.md"), "## Files")
     named = {name for row in pages.rows(operate)[1:] for name in pages.codes(row[0])}
+    named -= {name for name in named if name.endswith("/")}  # folders that are made when they are needed
     with fresh.client((fresh.data_dir / "admin.key").read_text().strip()) as client:
         client.post("/v1/events", json={"id": "one"}).raise_for_status()
     assert {path.name for path in fresh.data_dir.iterdir()} == named
