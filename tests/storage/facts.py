@@ -15,6 +15,7 @@ from tallybook.metering.identity import identity_of, request_key_of
 from tallybook.storage.duckdb.engine import DuckEngine
 from tallybook.storage.duckdb.limits import Limits
 from tallybook.storage.duckdb.reading import DuckUsageStore
+from tallybook.storage.duckdb.sealing import Sealer
 
 JAN_1 = parse_instant("2026-01-01T00:00:00Z")
 
@@ -106,7 +107,7 @@ class DuckBook(Book):
 
     def empty(self) -> None:
         with self.engine.transaction() as writer:
-            for table in ("keys", "request_keys", "facts", "corrections"):
+            for table in ("keys", "request_keys", "facts", "runs", "corrections"):
                 writer.execute(f"DELETE FROM {table}")
 
     def write(self, facts: Sequence[Fact], corrections: Sequence[Correction]) -> None:
@@ -117,6 +118,8 @@ class DuckBook(Book):
                     self._append_keys(writer, fact)
             for correction in corrections:
                 self._correct(writer, *correction)
+        if self.seq % 2:  # so that some facts are in runs and some where they were appended
+            Sealer(self.engine, rows=1).seal()
 
     def _columns(self, fact: Fact) -> Mapping[str, Any]:
         return {
