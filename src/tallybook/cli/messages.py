@@ -23,8 +23,10 @@ def message_of(error: ClientError) -> str:
             return f"the server does not accept this key (401: {error.detail}); see --key and TALLYBOOK_API_KEY"
         case PermissionDenied():
             return f"this key may not do that (403: {error.detail})"
+        case InvalidRequest() if error.errors:  # the first of them is the detail
+            return "\n".join(["the server refused the input (422)", *map(_fault_line, error.errors)])
         case InvalidRequest():
-            return "\n".join([f"the server refused the input (422: {error.detail})", *map(_fault_line, error.errors)])
+            return f"the server refused the input (422: {error.detail})"
         case APIError(code="catalogue_unreadable"):  # also 503, but trying again is of no use
             return error.detail
         case InsufficientCredits():
