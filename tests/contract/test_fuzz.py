@@ -29,7 +29,7 @@ from tests.contract.credit_calls import Ledger, done
 from tests.contract.settlement_calls import confirm_with, record_prices
 from tests.serving import ADMIN_KEY, ServerProcess
 
-CASES = 50_000 if LONG else 600
+CASES = 50_000 if LONG else 2_000
 CHECKS = [
     not_a_server_error,
     status_code_conformance,

@@ -19,7 +19,7 @@ from tests.conftest import LONG
 from tests.contract.readers import Org, org_on
 from tests.serving import ServerProcess
 
-WORLDS, QUESTIONS = (40, 500) if LONG else (4, 40)
+WORLDS, QUESTIONS = (40, 500) if LONG else (5, 100)
 
 MINUTE = 60 * 10**6
 HOUR = 60 * MINUTE
