@@ -14,7 +14,7 @@ import pytest
 from tests.conftest import LONG
 from tests.serving import ADMIN_KEY, ServerProcess
 
-ROUNDS = 50 if LONG else 4
+ROUNDS = 50 if LONG else 10
 CONNECTIONS = 16
 ACKNOWLEDGED_MIN = 200
 

@@ -16,7 +16,7 @@ from tests.conftest import LONG
 from tests.crash.ledger_callers import SAFE_TO_REPEAT, Book, Caller, books, callers, expected_status, repeat
 from tests.serving import ServerProcess
 
-ROUNDS = 50 if LONG else 3
+ROUNDS = 50 if LONG else 10
 CONNECTIONS = 16
 ACKNOWLEDGED_MIN = 200
 RESTART_SECONDS_MAX = 15  # a start takes less than one; this holds on a crowded machine
