@@ -32,8 +32,6 @@ TIMES = {
 }
 """How often the server passes each before it dies there: often enough that callers are at work."""
 
-SOME = (Failpoint.HALF_POSTED, Failpoint.HALF_EXPIRED, Failpoint.BEFORE_COMMIT, Failpoint.AFTER_COMMIT)
-
 
 class Checked(NamedTuple):
     answered: int
@@ -115,7 +113,7 @@ def test_acknowledged_operations_survive_kill_9(tmp_path: Path, capsys: pytest.C
         )
 
 
-@pytest.mark.parametrize("point", TIMES if LONG else SOME)
+@pytest.mark.parametrize("point", TIMES)
 def test_at_every_failpoint(tmp_path: Path, point: Failpoint) -> None:
     data_dir = tmp_path / "data"
     dying = ServerProcess(data_dir, failpoint=f"{point}:{TIMES[point]}").start()
