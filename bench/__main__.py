@@ -33,7 +33,7 @@ def main() -> None:
         "reserve + confirm, 64 callers (bars: >= 2 500/s, ratio >= 0.3, hot ratio >= 0.8, p99 < 50 ms)",
         report["ledger"],
     )
-    report["settlement"] = settlement.confirmations(100 // scale, repeats=5)
+    report["settlement"] = settlement.confirmations(200 // scale, repeats=5)
     machine.show("confirmations, 64 callers (bars: ratio >= 0.7, p99 < 60 ms)", report["settlement"])
     report["rating"] = rating.ratings(100_000 // scale, repeats=9)
     machine.show("rating (bars: >= 400 000/s; catalogue: load < 0.5 s, all ready < 60 MiB)", report["rating"])

@@ -34,7 +34,7 @@ class _Measured(NamedTuple):
 def confirmations(per_caller: int, repeats: int) -> dict[str, Any]:
     """64 callers confirm `per_caller` holds each, which were made before the clock starts; both kinds in turns.
 
-    What the event store is sent of a run is within that run, up to the last second of it.
+    What the event store is sent of a run is within that run, up to its last seconds: let there be several deliveries.
     """
     runs: dict[str, list[_Measured]] = {name: [] for name in _KINDS}
     with tempfile.TemporaryDirectory() as folder, server.running(Path(folder)) as (port, pid):

@@ -12,7 +12,7 @@ from tallybook.core.errors import Overloaded
 from tallybook.core.failpoints import Failpoint, Reach
 from tallybook.corrections.model import Change
 from tallybook.metering.event import Outcome, Status, Submission
-from tallybook.settlement.store import Outbox
+from tallybook.settlement.store import Outbox, Waiting
 
 _PAUSE_SECONDS = 3.0
 """For which usage may gather when nobody asks for it: to deliver much at once is cheap. Also between two attempts."""
@@ -91,7 +91,7 @@ class Drain:
 
     def _try(self) -> None:
         try:
-            self._deliver_all()
+            self._deliver_waiting()
             self._catch_up()
             self.is_caught_up = True
         except Exception as error:
@@ -110,19 +110,29 @@ class Drain:
         """Whether so much waits that more would hardly make it cheaper."""
         return self._outbox.outbox_length() >= _ROWS
 
-    def _deliver_all(self) -> None:
-        while waiting := self._outbox.oldest_waiting(_ROWS):
-            self._reach(Failpoint.DELIVERY_BEGUN)
-            outcomes = self._deliver(waiting.submissions) if waiting.submissions else ()
-            if waiting.changes:
-                self._apply(waiting.changes)
-            self._reach(Failpoint.DELIVERED)
-            if any(outcome.status is Status.CONFLICT for outcome in outcomes):
-                log.error("usage met another event of its name", newest=waiting.newest)
-            with self._changed:
-                self._delivered = waiting.newest
-                self._changed.notify_all()
-            self._outbox.remove_delivered(waiting)
+    def _deliver_waiting(self) -> None:
+        """Delivers all that waits as it begins.
+
+        What comes meanwhile gathers: on a busy ledger there is always some, and a few cost nearly as much as many.
+        """
+        newest = self._outbox.newest_waiting()
+        while newest is not None and (waiting := self._outbox.oldest_waiting(_ROWS)):
+            self._deliver_some(waiting)
+            if waiting.newest >= newest:
+                return
+
+    def _deliver_some(self, waiting: Waiting) -> None:
+        self._reach(Failpoint.DELIVERY_BEGUN)
+        outcomes = self._deliver(waiting.submissions) if waiting.submissions else ()
+        if waiting.changes:
+            self._apply(waiting.changes)
+        self._reach(Failpoint.DELIVERED)
+        if any(outcome.status is Status.CONFLICT for outcome in outcomes):
+            log.error("usage met another event of its name", newest=waiting.newest)
+        with self._changed:
+            self._delivered = waiting.newest
+            self._changed.notify_all()
+        self._outbox.remove_delivered(waiting)
 
     def _give_up(self, error: Exception) -> None:
         """For now: whoever waits is told, and after a pause it is tried again."""

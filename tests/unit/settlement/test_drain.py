@@ -1,7 +1,7 @@
 """The drain: in order, before any reader, and never a loss."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
@@ -19,9 +19,11 @@ class Shelf(Outbox):
 
     def __init__(self) -> None:
         self.rows: list[tuple[int, Submission]] = []
+        self.newest = 0
 
     def add(self, submission: Submission) -> None:
-        self.rows.append((len(self.rows) + 1, submission))
+        self.newest += 1
+        self.rows.append((self.newest, submission))
 
     def outbox_length(self) -> int:
         return len(self.rows)
@@ -41,10 +43,12 @@ class EventStore:
     def __init__(self) -> None:
         self.stored: list[str] = []
         self.failures: list[Exception] = []
+        self.meanwhile: Callable[[], None] = lambda: None
 
     def deliver(self, submissions: Sequence[Submission]) -> Sequence[Outcome]:
         if self.failures:
             raise self.failures.pop()
+        self.meanwhile()
         self.stored.extend(each.event_id for each in submissions)
         return [Outcome(Status.INSERTED, None)] * len(submissions)
 
@@ -105,6 +109,20 @@ def test_without_a_reader_it_is_delivered_in_a_while(shelf: Shelf, events: Event
             break
         threading.Event().wait(0.01)
     assert events.stored == ["a"]
+
+
+def test_what_comes_during_a_delivery_gathers_for_the_next(shelf: Shelf, events: EventStore, drain: Drain) -> None:
+    def add_more() -> None:
+        if len(events.stored) < 1_000:
+            fill(shelf, "more")
+            drain.nudge()
+
+    events.meanwhile = add_more
+    fill(shelf, "first")
+    drain.start()
+    drain.before_read()
+    drain.close()
+    assert len(events.stored) < 10
 
 
 @pytest.mark.parametrize(("failure", "told"), [(StorageFull(), StorageFull), (RuntimeError("why"), Overloaded)])
