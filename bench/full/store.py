@@ -17,7 +17,7 @@ from bench import server
 from tallybook.core.time_window import DAY_US, parse_instant
 from tallybook.metering.identity import identity_of, request_key_of
 
-VERSION = 2
+VERSION = 3
 """Of what is made here: raise it whenever that changes."""
 
 ORG = "default"
@@ -104,6 +104,7 @@ def _add(store: duckdb.DuckDBPyConnection, run: int, first: int, end: int, event
     store.execute(_REQUEST_KEYS.format("key" if run else "seq"), [run])
     store.execute(_FACTS.format("occurred_at" if run else "seq"), [run])
     store.execute(_CORRECTIONS)
+    store.execute(_SUPERSEDED)
     store.execute("CHECKPOINT")
 
 
@@ -172,6 +173,11 @@ _CORRECTIONS = f"""
     SELECT '{ORG}', uid, 1, CASE WHEN correction = 'amend' THEN 2 END, occurred_at, corrected_at, corrected_seq,
         'correction_' || number, correction, 'key_of_bench', NULL, NULL
     FROM drawn WHERE correction IS NOT NULL ORDER BY seq
+"""
+_SUPERSEDED = """
+    INSERT INTO superseded
+    SELECT true, correction = 'amend', facts.* EXCLUDE (run) REPLACE (corrected_seq AS seq, corrected_at AS recorded_at)
+    FROM facts JOIN drawn ON drawn.uid = facts.uid AND revision = 1 WHERE correction IS NOT NULL
 """
 
 _OF_FACTS = {

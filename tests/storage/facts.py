@@ -107,7 +107,7 @@ class DuckBook(Book):
 
     def empty(self) -> None:
         with self.engine.transaction() as writer:
-            for table in ("keys", "request_keys", "facts", "runs", "corrections"):
+            for table in ("keys", "request_keys", "facts", "runs", "superseded", "corrections"):
                 writer.execute(f"DELETE FROM {table}")
 
     def write(self, facts: Sequence[Fact], corrections: Sequence[Correction]) -> None:
@@ -167,6 +167,8 @@ class DuckBook(Book):
             "action": "amend",
         }
         _insert(writer, "corrections", columns)
+        kinds = {"is_ended": superseded is not None, "is_replaced": replacement is not None}
+        _insert(writer, "superseded", {**self._columns(fact), **kinds})
 
 
 def _insert(writer: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, Any]) -> None:

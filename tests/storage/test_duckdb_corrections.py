@@ -55,6 +55,7 @@ def change(row: Submission, ended: int | None, begun: int | None, id: str = "cor
         superseded=ended,
         replacement=begun,
         row=None if begun is None else row,
+        before=row,
         id=id,
         action=Action.AMEND,
         actor="key",

@@ -25,6 +25,9 @@ VOIDS = """
     INSERT INTO corrections SELECT org_id, uid, 1, NULL, occurred_at, 1, 1, 'id', 'void', 'key', NULL, NULL
     FROM facts WHERE hash(uid) % 20 = 0
 """
+COPIES = """
+    INSERT INTO superseded SELECT true, false, facts.* EXCLUDE (run) FROM facts SEMI JOIN corrections USING (uid)
+"""
 ORDERED = """
     SELECT uid::VARCHAR FROM facts
     WHERE uid NOT IN (SELECT uid FROM corrections) AND (user_id = ? OR external_user_id = ?)
@@ -38,6 +41,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckEngine]:
     with opened.transaction() as writer:
         writer.execute(FACTS)
         writer.execute(VOIDS)
+        writer.execute(COPIES)
     yield opened
     opened.close()
 

@@ -74,8 +74,9 @@ class Change(msgspec.Struct, frozen=True):
     """A correction of one event as it is stored.
 
     `superseded` is the revision that it ends (None: a restore), `replacement` the one that it begins, whose content is
-    `row` (None: a void). `refunded`: that revision costs nothing any more, as it was given back. `refund_id` is the
-    transaction that gives credits back.
+    `row` (None: a void). `before` is the content of the revision before, which it ends or which was voided.
+    `refunded`: the new one costs nothing any more, as it was given back. `refund_id` is the transaction that gives
+    credits back.
     """
 
     org_id: str
@@ -84,6 +85,7 @@ class Change(msgspec.Struct, frozen=True):
     superseded: int | None
     replacement: int | None
     row: Submission | None
+    before: Submission
     id: str
     action: Action
     actor: str

@@ -54,3 +54,8 @@ def row_of(event: EventRecord, told: UsageEvent, rating: Rating, actor: str) -> 
         recorded_by=actor,
         rating=rating,
     )
+
+
+def content_of(event: EventRecord, actor: str) -> Submission:
+    """The event as it is, said by `actor`: what brings a voided one back."""
+    return row_of(event, event_of(event), rating_of(event), actor)

@@ -10,7 +10,7 @@ from tallybook.core.errors import Fault, InvalidInput, invalid
 from tallybook.core.money import COST_PICO_MAX, COST_USD_MAX
 from tallybook.corrections.errors import AlreadyVoided, NotVoided, StaleRevision
 from tallybook.corrections.model import Action, Address, Amend, Change, Decision, GiveBack, Refund, Restore, Void, Wish
-from tallybook.corrections.revision import event_of, rating_of, row_of
+from tallybook.corrections.revision import content_of, event_of, rating_of, row_of
 from tallybook.metering.event import Sender, Submission, UsageEvent
 from tallybook.metering.normalize import faults_of
 from tallybook.pricing.cost import Rating
@@ -30,12 +30,12 @@ def decide(event: EventRecord, wish: Wish, address: Address, correction_id: str,
         case Restore():
             if not event.voided:
                 raise NotVoided(event)
-            return _decided(event, address, correction_id, Action.RESTORE, restored(event, address.actor))
+            return _decided(event, address, correction_id, Action.RESTORE, content_of(event, address.actor))
         case Void():
             _check_in_force(event)
             return _decided(event, address, correction_id, Action.VOID, None, wish.refund)
         case Amend(revive=True) if event.voided:
-            row = amended(event, wish.set, address.actor, rate) if wish.set else restored(event, address.actor)
+            row = amended(event, wish.set, address.actor, rate) if wish.set else content_of(event, address.actor)
             return _decided(event, address, correction_id, Action.RESTORE, row, wish.refund)
         case Amend():
             _check_in_force(event)
@@ -66,6 +66,7 @@ def reverted(
         superseded=None if voided else event.revision,
         replacement=None if row is None else event.revision + 1,
         row=row,
+        before=content_of(event, address.actor),
         id=correction_id,
         action=Action.UNDO,
         actor=address.actor,
@@ -73,11 +74,6 @@ def reverted(
         refunded=before is not None and before.refunded,
     )
     return Decision(change, None, paid_by)
-
-
-def restored(event: EventRecord, actor: str) -> Submission:
-    """The event as it was when it was voided."""
-    return row_of(event, event_of(event), rating_of(event), actor)
 
 
 def amended(event: EventRecord, values: Any, actor: str, rate: Rate) -> Submission:
@@ -113,6 +109,7 @@ def _decided(
         superseded=None if action is Action.RESTORE else event.revision,
         replacement=None if row is None else event.revision + 1,
         row=row,
+        before=content_of(event, address.actor),
         id=correction_id,
         action=action,
         actor=address.actor,

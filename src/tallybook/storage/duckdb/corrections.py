@@ -152,6 +152,7 @@ class _Flush:
         if self._changes:
             stamp.used = True
             _append(stamp.writer, "corrections", _correction_columns(self._changes, stamp))
+            _append(stamp.writer, "superseded", _superseded_columns(self._changes, stamp))
             replacing = [change for change in self._changes if change.row is not None]
             if replacing:
                 _append(stamp.writer, "facts", _fact_columns(replacing, stamp))
@@ -224,6 +225,25 @@ def _fact_columns(changes: Sequence[Change], stamp: Stamp) -> dict[str, Values]:
         "seq": [stamp.seq] * len(rows),
         "recorded_at": [stamp.recorded_at_us] * len(rows),
     }
+
+
+def _superseded_columns(changes: Sequence[Change], stamp: Stamp) -> dict[str, Values]:
+    return {
+        "is_ended": [change.superseded is not None for change in changes],
+        "is_replaced": [change.replacement is not None for change in changes],
+        **joined(fact_parts([change.before for change in changes], revision=0)),
+        "revision": [_revision_before(change) for change in changes],
+        "seq": [stamp.seq] * len(changes),
+        "recorded_at": [stamp.recorded_at_us] * len(changes),
+    }
+
+
+def _revision_before(change: Change) -> int:
+    if change.superseded is not None:
+        return change.superseded
+    if change.replacement is None:
+        raise ValueError("a change ends a revision or begins one")
+    return change.replacement - 1
 
 
 def _request_keys(changes: Sequence[Change], stamp: Stamp) -> dict[str, Values]:

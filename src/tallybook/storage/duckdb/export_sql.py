@@ -38,10 +38,6 @@ def export(plan: ListPlan, file_format: FileFormat, path: Path, *, corrected: bo
     )
 
 
-def count(plan: ListPlan, *, corrected: bool) -> Sql:
-    return Sql("SELECT count(*)") + listed(plan, corrected=corrected)
-
-
 def _columns(file_format: FileFormat) -> Iterator[tuple[str, str]]:
     """Names as on the wire, and what they are made of."""
     yield "uid", "fact.uid::VARCHAR"

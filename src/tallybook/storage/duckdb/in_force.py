@@ -1,6 +1,7 @@
 """What is in force, decided here and nowhere else: the revisions that no correction names.
 
-Every read of facts takes its FROM and WHERE from `in_force`, so that sums, counts, maxima and lists agree.
+Every read of facts takes its FROM and WHERE from here, so that sums, counts, maxima and lists agree: what is listed or
+the greatest from `in_force`, which looks at each fact; what is added up from all `facts`, less what is `superseded`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -36,20 +37,31 @@ def one_of(expression: str, values: Iterable[Any]) -> Sql:
     return Sql(f"{expression} IN ({', '.join('?' * len(listed))})", listed)
 
 
+def facts(span: Span) -> Sql:
+    """`FROM … WHERE …` over every revision of the span, as `fact`; further conditions follow with AND."""
+    return Sql("FROM facts AS fact WHERE") + _within("fact", span)
+
+
+def superseded(span: Span) -> Sql:
+    """As `facts`, over those of them that are not in force: copies, each once."""
+    left = "is_replaced" if span.with_voided else "is_ended"
+    return Sql("FROM superseded AS fact WHERE") + _within("fact", span) + Sql(f"AND {left}")
+
+
 def in_force(span: Span, *, corrected: bool) -> Sql:
-    """`FROM … WHERE …` over the facts of the span, as `fact`; further conditions follow with AND.
+    """As `facts`, over those that are in force.
 
     `corrected`: whether a correction falls into the span (see `has_corrections`). If none does, the anti-join
     is left out: it must read the uids, which cost as much as all the sums. With voided events the newest revision of
     each is meant: the one that no correction follows up.
     """
-    facts, within = Sql("FROM facts AS fact"), Sql("WHERE") + _within("fact", span)
     if not corrected:
-        return facts + within
+        return facts(span)
     # As a join: DuckDB takes a correlated NOT EXISTS apart, over every distinct fact, at four times the cost of it all.
     ended = "replacement - 1" if span.with_voided else "superseded"
     corrections = Sql(f"ANTI JOIN (SELECT uid AS ended_uid, {ended} AS ended_revision") + _corrections(span)
-    return facts + corrections + Sql(") ON ended_uid = fact.uid AND ended_revision = fact.revision") + within
+    matched = Sql(") ON ended_uid = fact.uid AND ended_revision = fact.revision WHERE")
+    return Sql("FROM facts AS fact") + corrections + matched + _within("fact", span)
 
 
 def is_voided(span: Span) -> Sql:

@@ -1,33 +1,35 @@
 """Cost lines as DuckDB SQL: the cost columns of the facts summed up, then turned into one row for each. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from tallybook.analytics.plan import LinePlan, Span
 from tallybook.analytics.query import GIVEN, LineItem
-from tallybook.storage.duckdb.in_force import Sql, in_force, joined
-from tallybook.storage.duckdb.usage_sql import LINES, POOLED, chosen, grouping
+from tallybook.storage.duckdb.in_force import Sql, facts, joined
+from tallybook.storage.duckdb.usage_sql import LINES, POOLED, addends, conditions_of, grouping, key, value
 
 
 def charged(span: Span) -> Sql:
     """One row: for each of `LINES`, whether any fact of the span was charged for it."""
-    return Sql("SELECT " + ", ".join(f"count(cost_{unit}) > 0" for unit in LINES)) + in_force(span, corrected=False)
+    return Sql("SELECT " + ", ".join(f"count(cost_{unit}) > 0" for unit in LINES)) + facts(span)
 
 
-def lines(plan: LinePlan, units: Iterable[str], *, corrected: bool) -> Sql:
+def lines(plan: LinePlan, units: Sequence[str], *, corrected: bool) -> Sql:
     """Rows of (bucket, grouped values…, model, unit, cost, quantity), in the order of `UsageStore.lines`.
 
     `units` are those that are charged for in the span: each that is summed up takes its time.
     """
-    keys = [*grouping(plan.counted), Sql("fact.model AS line_model")]
-    order = ", ".join(f"{ordinal} NULLS LAST" for ordinal in range(1, len(keys) + 2))
+    keys = [*grouping(plan.counted), Sql("fact.model")]
+    values = [each for unit in units for each in _charged_for(unit)] + [f"CASE WHEN pricing = '{GIVEN}' THEN cost END"]
+    conditions = conditions_of(plan.counted) + Sql("AND cost IS NOT NULL")
+    grouped = [key(number) for number in range(len(keys))]
     # Summed first: a row for each line of each event would be many times as many.
+    each_line = f"unnest([{', '.join(_summed(units))}], recursive := true)"
     summed = (
-        Sql("SELECT")
-        + joined(", ", keys)
-        + Sql(f", unnest([{', '.join(_summed_lines(units))}], recursive := true)")
-        + chosen(plan.counted, corrected=corrected)
-        + Sql("AND cost IS NOT NULL GROUP BY " + ", ".join(str(ordinal) for ordinal in range(1, len(keys) + 1)))
+        Sql(f"SELECT {', '.join(grouped)} AS line_model, {each_line} FROM (")
+        + addends(plan.counted.span, conditions, keys, values, corrected=corrected)
+        + Sql(f") GROUP BY {', '.join(grouped)}")
     )
+    order = ", ".join(f"{ordinal} NULLS LAST" for ordinal in range(1, len(keys) + 2))
     return (
         Sql("SELECT * FROM (")
         + summed
@@ -37,11 +39,16 @@ def lines(plan: LinePlan, units: Iterable[str], *, corrected: bool) -> Sql:
     )
 
 
-def _summed_lines(units: Iterable[str]) -> Iterable[str]:
-    for unit in units:
-        quantity = f"sum({_quantity(unit)}) FILTER (WHERE cost_{unit} IS NOT NULL)"
-        yield _line(unit, f"sum(cost_{unit})", quantity)
-    yield _line(GIVEN, f"sum(cost) FILTER (WHERE pricing = '{GIVEN}')", "NULL::HUGEINT")
+def _charged_for(unit: str) -> Iterable[str]:
+    """What an event cost for a unit, and how many that was for."""
+    yield f"cost_{unit}"
+    yield f"CASE WHEN cost_{unit} IS NOT NULL THEN {_quantity(unit)} END"
+
+
+def _summed(units: Sequence[str]) -> Iterable[str]:
+    for number, unit in enumerate(units):
+        yield _line(unit, f"sum({value(2 * number)})", f"sum({value(2 * number + 1)})")
+    yield _line(GIVEN, f"sum({value(2 * len(units))})", "NULL::HUGEINT")
 
 
 def _line(unit: str, cost: str, quantity: str) -> str:

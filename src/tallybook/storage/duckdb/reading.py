@@ -103,7 +103,7 @@ class DuckUsageStore:
         with self._turns.taken(report=True), arrivals.reading(self._engine) as reader:
             plan = _settled(reader, replace(plan, span=_capped(reader, plan.span, plan.as_of_us)))
             corrected = _has_corrections(reader, plan.span)
-            count = int(_rows(reader, export_sql.count(plan, corrected=corrected))[0][0])
+            count = int(_rows(reader, usage_sql.counted(plan, corrected=corrected))[0][0])
             if count <= events_max:
                 _rows(reader, export_sql.export(plan, file_format, path, corrected=corrected))
         return count

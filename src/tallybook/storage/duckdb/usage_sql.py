@@ -7,29 +7,30 @@ from tallybook.analytics.plan import AggregatePlan, ListPlan, Slices, Span
 from tallybook.analytics.query import MEASURES, Condition, Dimension, Measure, Value
 from tallybook.core.counters import COUNTERS, PARTS, Aggregate
 from tallybook.core.time_window import DAY_US
-from tallybook.storage.duckdb.in_force import Sql, in_force, is_voided, joined, one_of
+from tallybook.storage.duckdb.in_force import Sql, facts, in_force, is_voided, joined, one_of, superseded
 
 _REQUESTS = "coalesce(requests, 1)"
-# Orgs name their sessions alone: the same id in two orgs is two sessions.
-_NAMED_SESSIONS = "count(DISTINCT (org_id, session_id)) FILTER (WHERE session_id IS NOT NULL)"
 _UNCACHED = "coalesce(input_tokens, 0) - coalesce(cache_read_tokens, 0) - coalesce(cache_write_tokens, 0)"
 _UNCACHED_AUDIO = f"least(coalesce(input_audio_tokens, 0) - coalesce(cache_read_audio_tokens, 0), {_UNCACHED})"
 _UNCACHED_IMAGE = (
     f"least(coalesce(input_image_tokens, 0) - coalesce(cache_read_image_tokens, 0), {_UNCACHED} - {_UNCACHED_AUDIO})"
 )
-_MEASURED = {
-    "requests": f"sum({_REQUESTS})",
-    "cost_usd": "coalesce(sum(cost), 0)",
-    "known_cost_usd": "sum(known_cost)",
-    "events": "count(*)",
-    "unpriced_events": "count(*) FILTER (WHERE cost IS NULL)",
-    "operations": "coalesce(sum(coalesce(operations, CASE WHEN kind = 'sandbox' THEN 1 END)), 0)",
-    "uncached_audio_tokens": f"sum({_UNCACHED_AUDIO})",
-    "uncached_image_tokens": f"sum({_UNCACHED_IMAGE})",
-    "web_search_calls": f"sum(coalesce(web_searches, {_REQUESTS}))",
-    "sessions": f"{_NAMED_SESSIONS} + count(*) FILTER (WHERE session_id IS NULL)",
-    "unpriced_requests": f"coalesce(sum({_REQUESTS}) FILTER (WHERE cost IS NULL), 0)",
+_VALUES = {
+    "requests": _REQUESTS,
+    "cost_usd": "cost",
+    "known_cost_usd": "known_cost",
+    "events": "1",
+    "unpriced_events": "CASE WHEN cost IS NULL THEN 1 END",
+    "operations": "coalesce(operations, CASE WHEN kind = 'sandbox' THEN 1 END)",
+    "uncached_audio_tokens": _UNCACHED_AUDIO,
+    "uncached_image_tokens": _UNCACHED_IMAGE,
+    "web_search_calls": f"coalesce(web_searches, {_REQUESTS})",
+    # Orgs name their sessions alone: the same id in two orgs is two sessions.
+    "sessions": "CASE WHEN session_id IS NOT NULL THEN (org_id, session_id) END",
+    "unpriced_requests": f"CASE WHEN cost IS NULL THEN {_REQUESTS} END",
 }
+"""What an event gives to a measure, where that is not the counter of its name."""
+_SESSIONS = "count(DISTINCT {0}) + count(*) FILTER (WHERE {0} IS NULL)"
 
 FIELDS = (
     "source",
@@ -103,17 +104,23 @@ def aggregate(plan: AggregatePlan, *, corrected: bool, in_64_bits: bool = False)
 
     `in_64_bits`: a number that does not fit is None.
     """
+    measures = [MEASURES[name] for name in plan.measures]
     keys = grouping(plan)
-    numbers = [Sql(_number(MEASURES[name])) for name in plan.measures]
+    values = [_VALUES.get(measure.name, measure.name) for measure in measures]
+    conditions = conditions_of(plan)
+    if all(map(_adds_up, measures)):
+        rows = addends(plan.span, conditions, keys, values, corrected=corrected)
+    else:
+        rows = _selected(keys, "1", values) + in_force(plan.span, corrected=corrected) + conditions
+    numbers = [_number(measure, value(number)) for number, measure in enumerate(measures)]
     if in_64_bits:
-        numbers = [Sql("TRY_CAST(") + number + Sql("AS BIGINT)") for number in numbers]
-    ordinals = range(1, len(keys) + 1)
+        numbers = [f"TRY_CAST({number} AS BIGINT)" for number in numbers]
+    grouped = [key(number) for number in range(len(keys))]
     return (
-        Sql("SELECT")
-        + joined(", ", [*keys, *numbers])
-        + chosen(plan, corrected=corrected)
-        + Sql("GROUP BY " + ", ".join(map(str, ordinals)))
-        + Sql("ORDER BY " + ", ".join(f"{ordinal} NULLS LAST" for ordinal in ordinals))
+        Sql(f"SELECT {', '.join([*grouped, *numbers])} FROM (")
+        + rows
+        + Sql(f") GROUP BY {', '.join(grouped)} HAVING sum(present) > 0")
+        + Sql("ORDER BY " + ", ".join(f"{name} NULLS LAST" for name in grouped))
         + Sql("LIMIT ?", (plan.rows_max + 1,))
     )
 
@@ -123,9 +130,46 @@ def grouping(plan: AggregatePlan) -> list[Sql]:
     return [_bucket(plan.slices), *(Sql(f"fact.{name}") for name in plan.group_by)]
 
 
-def chosen(plan: AggregatePlan, *, corrected: bool) -> Sql:
-    """`FROM … WHERE …`: the facts that a plan counts. Further conditions follow with AND."""
-    return in_force(plan.span, corrected=corrected) + _and(map(_holds, plan.conditions))
+def conditions_of(plan: AggregatePlan) -> Sql:
+    """Which facts of its span a plan counts, to follow with AND."""
+    return _and(map(_holds, plan.conditions))
+
+
+def addends(span: Span, conditions: Sql, keys: Sequence[Sql], values: Sequence[str], *, corrected: bool) -> Sql:
+    """Rows of `key(0)…`, `present`, `value(0)…` whose sums are those of the facts in force.
+
+    What is superseded stands among them twice, as it was and with its opposite. `present` adds up to how many facts
+    are in force. `corrected` as in `in_force`, but several times as fast: no uid is read.
+    """
+    rows = _selected(keys, "1", values) + facts(span) + conditions
+    if not corrected:
+        return rows
+    opposite = _selected(keys, "-1", [f"-({each})" for each in values])
+    return rows + Sql("UNION ALL") + opposite + superseded(span) + conditions
+
+
+def key(number: int) -> str:
+    return f"key_{number}"
+
+
+def value(number: int) -> str:
+    return f"value_{number}"
+
+
+def _selected(keys: Sequence[Sql], present: str, values: Sequence[str]) -> Sql:
+    named = [each + Sql(f"AS {key(number)}") for number, each in enumerate(keys)]
+    rest = [f"{present} AS present", *(f"{each} AS {value(number)}" for number, each in enumerate(values))]
+    return Sql("SELECT") + joined(", ", [*named, *map(Sql, rest)])
+
+
+def _adds_up(measure: Measure) -> bool:
+    return measure.aggregate is Aggregate.SUM and measure.name != "sessions"
+
+
+def _number(measure: Measure, values: str) -> str:
+    if measure.name == "sessions":
+        return _SESSIONS.format(values)
+    return f"max({values})" if measure.aggregate is Aggregate.MAX else f"coalesce(sum({values}), 0)"
 
 
 def newest(plan: ListPlan, uids: Sequence[UUID] | None, *, corrected: bool) -> Sql:
@@ -178,26 +222,27 @@ _APART_MAX = 4
 
 def counted_by_day(plan: ListPlan, *, corrected: bool) -> Sql:
     """Rows of (day since 1970, events listed), newest first."""
+    days = [Sql(f"occurred_at // {DAY_US}")]
+    rows = addends(plan.span, _and(_list_conditions(plan)), days, [], corrected=corrected)
     return (
-        Sql(f"SELECT occurred_at // {DAY_US}, count(*)")
-        + listed(plan, corrected=corrected)
-        + Sql("GROUP BY 1 ORDER BY 1 DESC")
+        Sql(f"SELECT {key(0)}, sum(present) FROM (")
+        + rows
+        + Sql(f") GROUP BY {key(0)} HAVING sum(present) > 0 ORDER BY {key(0)} DESC")
     )
 
 
 def counted(plan: ListPlan, *, corrected: bool) -> Sql:
     """How many events a plan lists on all its pages."""
-    return Sql("SELECT count(*)") + listed(plan, corrected=corrected)
+    conditions = _and(_list_conditions(plan))
+    counted_facts = Sql("SELECT (SELECT count(*)") + facts(plan.span) + conditions + Sql(")")
+    if not corrected:
+        return counted_facts
+    return counted_facts + Sql("- (SELECT count(*)") + superseded(plan.span) + conditions + Sql(")")
 
 
 def has_any(span: Span, dimension: Dimension, values: Iterable[Value]) -> Sql:
     """Whether any fact of the span, in force or not, has one of the values."""
-    return (
-        Sql("SELECT EXISTS (SELECT 1")
-        + in_force(span, corrected=False)
-        + _and([one_of(f"fact.{dimension}", values)])
-        + Sql(")")
-    )
+    return Sql("SELECT EXISTS (SELECT 1") + facts(span) + _and([one_of(f"fact.{dimension}", values)]) + Sql(")")
 
 
 def _bucket(slices: Slices | None) -> Sql:
@@ -209,13 +254,7 @@ def _bucket(slices: Slices | None) -> Sql:
     return Sql("list_extract(?::INTEGER[],", (slices.lookup,)) + number + Sql("+ 1)")
 
 
-def _number(measure: Measure) -> str:
-    if measure.name in _MEASURED:
-        return _MEASURED[measure.name]
-    return f"max({measure.name})" if measure.aggregate is Aggregate.MAX else f"coalesce(sum({measure.name}), 0)"
-
-
-def _list_conditions(plan: ListPlan, uids: Sequence[UUID] | None) -> Iterable[Sql]:
+def _list_conditions(plan: ListPlan, uids: Sequence[UUID] | None = None) -> Iterable[Sql]:
     yield from map(_holds, plan.conditions)
     if plan.ids:
         yield one_of("event_id", plan.ids)

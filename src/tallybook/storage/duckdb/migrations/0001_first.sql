@@ -168,6 +168,13 @@ CREATE TABLE facts (                  -- one row per revision; never changed
     pool_cache_read_image_tokens BIGINT
 );
 
+CREATE TABLE superseded AS            -- copies of facts, so that a sum is that of all facts less that of some of these;
+    SELECT                            -- `seq` and `recorded_at` are those of the correction
+        true AS is_ended,             -- by it, which took it out of force
+        true AS is_replaced,          -- by a next revision: false for what is voided
+        facts.* EXCLUDE (run)
+    FROM facts WITH NO DATA;
+
 CREATE TABLE corrections (            -- names the revision that is no longer in force, and what replaces it
     org_id      VARCHAR NOT NULL,
     uid         UUID NOT NULL,
