@@ -240,6 +240,22 @@ def test_csv_without_a_limit_is_whole_or_refused(org: Org) -> None:
     assert "limit" in over["detail"]
 
 
+def test_a_bucket_of_very_many_rows_has_each_once(server: ServerProcess) -> None:
+    """They are read and written a part at a time."""
+    users = [f"user {number:04}" for number in range(2_001)]
+    costs = [f"0.{number + 1:012}".rstrip("0") for number in range(2_001)]
+    with org_on(server, "many") as many:
+        sent = zip(users, costs, strict=True)
+        many.send(*({"occurred_at": JANUARY["start"], "user_id": user, "cost_usd": cost} for user, cost in sent))
+        query = {**JANUARY, "bucket": "all", "group_by": "user_id", "measures": "requests,cost_usd"}
+        shown = rows(many.admin, **query)
+        table = csv_of(many.admin.get(PATH, params={**query, "format": "csv"}))
+    expected = [{"requests": 1, "cost_usd": cost, "user_id": user} for user, cost in zip(users, costs, strict=True)]
+    assert shown == expected
+    assert [list(row) for row in shown] == [list(row) for row in expected]
+    assert [row[2:] for row in table[1:]] == [[row["user_id"], "1", row["cost_usd"]] for row in expected]
+
+
 def test_csv_pages_by_a_header(org: Org) -> None:
     query = {**JANUARY, "format": "csv", "limit": "16"}
     first = org.admin.get(PATH, params=query)

@@ -1,15 +1,18 @@
 """Answers: buckets with their rows, and events as they are in force. Numbers are exact integers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import NamedTuple
 
 from tallybook.analytics.query import LineItem
 from tallybook.core.counters import Usage
 from tallybook.core.time_window import TimeWindow
 
-Group = tuple[str | bool | None, ...]
-Numbers = tuple[int | None, ...]
+GroupValue = str | bool | None
+Group = tuple[GroupValue, ...]
+Number = int | None
+Numbers = tuple[Number, ...]
 
 
 class UsageRow(NamedTuple):
@@ -31,11 +34,30 @@ class UsageBucket(NamedTuple):
 class UsagePage:
     """Buckets ascending, empty ones included; rows ascending by group, None last.
 
-    `next_page` None: this is the last page.
+    A page may have very many rows, so they stand a column at a time: one of `groups` for each grouped dimension, one
+    of `numbers` for each measure. The rows of `windows[n]` are `rows[n]` of each column. `buckets` are the same, row by
+    row, for whoever has few. `next_page` None: this is the last page.
     """
 
-    buckets: tuple[UsageBucket, ...]
+    windows: Sequence[TimeWindow]
+    rows: Sequence[slice]
+    groups: Sequence[Sequence[GroupValue]]
+    numbers: Sequence[Sequence[Number]]
     next_page: str | None
+
+    @property
+    def row_count(self) -> int:
+        return self.rows[-1].stop if self.rows else 0
+
+    @property
+    def buckets(self) -> tuple[UsageBucket, ...]:
+        pairs = zip(self.windows, self.rows, strict=True)
+        return tuple(UsageBucket(window, self._rows(rows)) for window, rows in pairs)
+
+    def _rows(self, rows: slice) -> tuple[UsageRow, ...]:
+        groups = zip(*(column[rows] for column in self.groups), strict=True) if self.groups else repeat(())
+        numbers = zip(*(column[rows] for column in self.numbers), strict=True)
+        return tuple(UsageRow(*row) for row in zip(groups, numbers, strict=False))
 
 
 class LineRow(NamedTuple):

@@ -1,13 +1,13 @@
 """The one way to ask: checks a question, answers one page of it, and seals the cursor of the next."""
 
-from collections.abc import Callable
-from itertools import groupby, pairwise
-from operator import attrgetter
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple, TypeVar, cast
+from typing import NamedTuple, cast
 from uuid import UUID
 
-from tallybook.analytics.answer import EventPage, EventRecord, LineBucket, LinePage, UsageBucket, UsagePage, UsageRow
+from tallybook.analytics.answer import EventPage, EventRecord, LineBucket, LinePage, UsagePage
 from tallybook.analytics.errors import NoSuchEvent, TooManyBuckets, TooManyRows, TooManyToExport
 from tallybook.analytics.export import FileFormat
 from tallybook.analytics.plan import (
@@ -20,13 +20,11 @@ from tallybook.analytics.plan import (
     page_window,
 )
 from tallybook.analytics.query import EventQuery, LineQuery, Reach, UsageQuery
-from tallybook.analytics.store import AggregateRow, BucketLine, UsageStore
+from tallybook.analytics.store import Aggregates, BucketLine, UsageStore
 from tallybook.core.clock import Clock
 from tallybook.core.errors import invalid
 from tallybook.core.paging import BadCursor, Cursors
 from tallybook.core.time_window import TimeWindow
-
-_Row = TypeVar("_Row", AggregateRow, BucketLine)
 
 
 class UsageService:
@@ -56,16 +54,13 @@ class UsageService:
     def query(self, query: UsageQuery) -> UsagePage:
         """One page of buckets. Raises `InvalidInput`, `TooManyBuckets` and `TooManyRows`."""
         page = self._page_of(query)
-        rows: list[AggregateRow] = []
+        windows = page.windows
+        found = Aggregates((), [()] * len(query.group_by), [()] * len(query.measures))
         if page.is_storable:
             self._before_read()
-            rows = self._store.aggregate(aggregate_plan(query, page.covered, page.edges, self._rows_max))
-        of_bucket = self._by_bucket(rows)
-        buckets = (
-            UsageBucket(window, tuple(UsageRow(row.group, row.numbers) for row in of_bucket.get(number, ())))
-            for number, window in enumerate(page.windows)
-        )
-        return UsagePage(tuple(buckets), page.next_page)
+            found = self._store.aggregate(aggregate_plan(query, page.covered, page.edges, self._rows_max))
+        rows = self._by_bucket(found.buckets, len(windows))
+        return UsagePage(windows, rows, found.groups, found.numbers, page.next_page)
 
     def query_lines(self, query: LineQuery) -> LinePage:
         """One page of buckets of cost lines. Raises as `query` does."""
@@ -74,10 +69,11 @@ class UsageService:
         if page.is_storable:
             self._before_read()
             rows = self._store.lines(line_plan(query, page.covered, page.edges, self._rows_max))
-        of_bucket = self._by_bucket(rows)
+        windows = page.windows
+        of_buckets = self._by_bucket([found.bucket for found in rows], len(windows))
         buckets = (
-            LineBucket(window, tuple(found.row for found in of_bucket.get(number, ())))
-            for number, window in enumerate(page.windows)
+            LineBucket(window, tuple(found.row for found in rows[of_bucket]))
+            for window, of_bucket in zip(windows, of_buckets, strict=True)
         )
         return LinePage(tuple(buckets), page.next_page)
 
@@ -141,10 +137,12 @@ class UsageService:
         next_page = self._cursors.seal(query.question, (edges[-1], window.end_us)) if has_more else None
         return _Page(covered, edges, next_page)
 
-    def _by_bucket(self, rows: list[_Row]) -> dict[int, list[_Row]]:
-        if len(rows) > self._rows_max:
+    def _by_bucket(self, buckets: Sequence[int], count: int) -> list[slice]:
+        """Which rows are of each bucket; `buckets` are those of the rows, ascending."""
+        if len(buckets) > self._rows_max:
             raise TooManyRows(self._rows_max)
-        return {number: list(members) for number, members in groupby(rows, key=attrgetter("bucket"))}
+        ends = [bisect_right(buckets, number) for number in range(count)]
+        return list(map(slice, [0, *ends], ends))
 
     def _rest_of(self, query: UsageQuery) -> TimeWindow:
         """What is left of the range at the page asked for; the first page fixes its end."""

@@ -4,22 +4,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from tallybook.analytics.answer import EventRecord, Group, LineRow, Numbers
+from tallybook.analytics.answer import EventRecord, GroupValue, LineRow, Number
 from tallybook.analytics.export import FileFormat
 from tallybook.analytics.plan import AggregatePlan, LinePlan, ListPlan
 from tallybook.analytics.query import Reach
 
 
-class AggregateRow(NamedTuple):
-    """`bucket` counts the buckets of the plan from 0."""
+class Aggregates(NamedTuple):
+    """Rows a column at a time: the bucket of each, which the plan counts from 0, its grouped values, its measures."""
 
-    bucket: int
-    group: Group
-    numbers: Numbers
+    buckets: Sequence[int]
+    groups: Sequence[Sequence[GroupValue]]
+    numbers: Sequence[Sequence[Number]]
 
 
 class BucketLine(NamedTuple):
-    """As `AggregateRow`."""
+    """`bucket` as in `Aggregates`."""
 
     bucket: int
     row: LineRow
@@ -39,7 +39,7 @@ class EventSlice(NamedTuple):
 class UsageStore(Protocol):
     """Called from many threads. Each call reads one consistent state."""
 
-    def aggregate(self, plan: AggregatePlan) -> list[AggregateRow]:
+    def aggregate(self, plan: AggregatePlan) -> Aggregates:
         """At most `plan.rows_max + 1` rows, by bucket and group ascending, None last."""
         ...
 

@@ -87,11 +87,10 @@ def apportion(amounts: Sequence[int], divisor: int) -> tuple[list[int], int]:
 
 def plain_digits(amount: int, decimals: int) -> str:
     """`amount × 10^-decimals` in plain digits without trailing zeros: 6_800_000_000 at 12 is `0.0068`."""
-    digits = str(amount) if amount >= 0 else str(-amount)
-    digits = digits.rjust(decimals + 1, "0")
-    point = len(digits) - decimals
-    sign, whole, part = "-" if amount < 0 else "", digits[:point], digits[point:].rstrip("0")
-    return f"{sign}{whole}.{part}" if part else sign + whole
+    if amount < 0:
+        return "-" + plain_digits(-amount, decimals)
+    whole, part = divmod(amount, 10**decimals)
+    return f"{whole}.{str(part).rjust(decimals, '0').rstrip('0')}" if part else str(whole)
 
 
 def usd_text(pico: int) -> str:

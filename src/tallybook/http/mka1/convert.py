@@ -3,14 +3,15 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from tallybook.analytics.answer import UsagePage, UsageRow
+from tallybook.analytics.answer import UsagePage
 from tallybook.analytics.query import MEASURES, Dimension, UsageQuery, Value, conditions_of
 from tallybook.auth.key import Caller
 from tallybook.core.time_window import SECOND_US, Bucket
-from tallybook.http.mka1.numbers import to_wire_number
+from tallybook.http.mka1.numbers import to_wire_numbers
 from tallybook.http.mka1.operations import Operation
 from tallybook.http.mka1.wire import BucketParams, RangeParams
 from tallybook.http.reach import reach_of
+from tallybook.http.rows import Columns, rows_json
 
 LIMIT_DEFAULTS = {"1m": 60, "1h": 24, "1d": 7}
 
@@ -55,28 +56,29 @@ def _filters(params: RangeParams) -> Iterator[tuple[tuple[Dimension, ...], Itera
 
 
 def to_wire_page(operation: Operation, query: UsageQuery, page: UsagePage) -> dict[str, Any]:
+    columns = _columns(operation, query, page)
     return {
         "object": "page",
         "data": [
             {
                 "object": "bucket",
-                "start_time": bucket.window.start_us // SECOND_US,
-                "end_time": bucket.window.end_us // SECOND_US,
-                "results": [_to_wire_row(operation, query, row) for row in bucket.rows],
+                "start_time": window.start_us // SECOND_US,
+                "end_time": window.end_us // SECOND_US,
+                "results": rows_json(columns, rows),
             }
-            for bucket in page.buckets
+            for window, rows in zip(page.windows, page.rows, strict=True)
         ],
         "has_more": page.next_page is not None,
         "next_page": page.next_page,
     }
 
 
-def _to_wire_row(operation: Operation, query: UsageQuery, row: UsageRow) -> dict[str, Any]:
-    """Every documented field, null where the row has no value for it."""
-    numbers = zip(operation.numbers.items(), row.numbers, strict=True)
+def _columns(operation: Operation, query: UsageQuery, page: UsagePage) -> Columns:
+    """Every documented field, null where a row has no value for it."""
+    numbers = zip(operation.numbers.items(), page.numbers, strict=True)
     return {
-        "object": operation.object,
-        **{field: to_wire_number(number, MEASURES[measure].decimals) for (field, measure), number in numbers},
-        **dict.fromkeys((*operation.dimensions, *operation.always_null)),
-        **dict(zip(query.group_by, row.group, strict=True)),
+        "object": [operation.object] * page.row_count,
+        **{field: to_wire_numbers(column, MEASURES[measure].decimals) for (field, measure), column in numbers},
+        **dict.fromkeys((*operation.dimensions, *operation.always_null), [None] * page.row_count),
+        **dict(zip(query.group_by, page.groups, strict=True)),
     }

@@ -1,5 +1,7 @@
 """Numbers of the native wire format, exact: no float takes part."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from tallybook.core.money import plain_digits
@@ -13,3 +15,8 @@ def wire_number(amount: int | None, decimals: int) -> str | msgspec.Raw | int | 
         return amount
     digits = plain_digits(amount, decimals)
     return digits if decimals == USD_DECIMALS else msgspec.Raw(digits.encode())
+
+
+def wire_numbers(amounts: Sequence[int | None], decimals: int) -> Sequence[str | msgspec.Raw | int | None]:
+    """`wire_number` of each."""
+    return [wire_number(amount, decimals) for amount in amounts] if decimals else amounts

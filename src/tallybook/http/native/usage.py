@@ -2,9 +2,10 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
-from typing import Annotated, Any
+from itertools import pairwise, repeat
+from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Header, Query, Response
@@ -21,7 +22,8 @@ from tallybook.core.time_window import Bucket, instant_text, zone_named
 from tallybook.http.access import CallerOf
 from tallybook.http.native import documents
 from tallybook.http.native.filters import Cursor, Filters, Instant, conditions_from, reach_from
-from tallybook.http.native.numbers import wire_number
+from tallybook.http.native.numbers import wire_numbers
+from tallybook.http.rows import Columns, parts_of, rows_json
 
 LIMIT_DEFAULT = 31
 
@@ -138,24 +140,18 @@ def _prefers_csv(accept: str) -> bool:
 
 
 def _json_response(query: UsageQuery, page: UsagePage) -> Response:
-    decimals = [(name, MEASURES[name].decimals) for name in query.measures]
-
-    def row(numbers: tuple[int | None, ...], group: tuple[str | bool | None, ...]) -> dict[str, Any]:
-        result: dict[str, Any] = {
-            name: wire_number(number, scale) for (name, scale), number in zip(decimals, numbers, strict=True)
-        }
-        result.update(zip(query.group_by, group, strict=True))
-        return result
-
+    columns: Columns = {
+        **{
+            name: wire_numbers(column, MEASURES[name].decimals)
+            for name, column in zip(query.measures, page.numbers, strict=True)
+        },
+        **dict(zip(query.group_by, page.groups, strict=True)),
+    }
     body = {
         "object": "page",
         "data": [
-            {
-                "start": instant_text(bucket.window.start_us),
-                "end": instant_text(bucket.window.end_us),
-                "results": [row(found.numbers, found.group) for found in bucket.rows],
-            }
-            for bucket in page.buckets
+            {"start": start, "end": end, "results": rows_json(columns, rows)}
+            for (start, end), rows in zip(_instants(page), page.rows, strict=True)
         ],
         "has_more": page.next_page is not None,
         "next_page": page.next_page,
@@ -165,27 +161,30 @@ def _json_response(query: UsageQuery, page: UsagePage) -> Response:
 
 def _csv_response(query: UsageQuery, page: UsagePage) -> Response:
     """Rows only: empty buckets have none. The cursor of the next page is the header `X-Next-Page`."""
+    decimals = (MEASURES[name].decimals for name in query.measures)
+    columns = [*map(_cells, page.groups), *map(_digits, page.numbers, decimals)]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(["start", "end", *query.group_by, *query.measures])
-    writer.writerows(_csv_rows(query, page))
+    for (start, end), rows in zip(_instants(page), page.rows, strict=True):
+        for part in parts_of(rows):
+            writer.writerows(zip(repeat(start), repeat(end), *(column[part] for column in columns), strict=False))
     headers = {} if page.next_page is None else {"X-Next-Page": page.next_page}
     return Response(text.getvalue(), media_type="text/csv", headers=headers)
 
 
-def _csv_rows(query: UsageQuery, page: UsagePage) -> Iterator[list[str]]:
-    scales = [MEASURES[name].decimals for name in query.measures]
-    for bucket in page.buckets:
-        ends = [instant_text(bucket.window.start_us), instant_text(bucket.window.end_us)]
-        for row in bucket.rows:
-            numbers = [
-                "" if number is None else plain_digits(number, scale)
-                for number, scale in zip(row.numbers, scales, strict=True)
-            ]
-            yield [*ends, *map(_cell, row.group), *numbers]
+def _instants(page: UsagePage) -> Iterator[tuple[str, str]]:
+    """Start and end of each bucket; the next begins where one ends."""
+    edges = [window.start_us for window in page.windows] + [window.end_us for window in page.windows[-1:]]
+    return pairwise(map(instant_text, edges))
 
 
-def _cell(value: str | bool | None) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return value or ""
+def _cells(values: Sequence[str | bool | None]) -> Sequence[str | None]:
+    """As the CSV writer takes them; it would word a flag otherwise."""
+    return [str(value).lower() if isinstance(value, bool) else value for value in values]
+
+
+def _digits(amounts: Sequence[int | None], decimals: int) -> Sequence[str | int | None]:
+    if decimals == 0:
+        return amounts
+    return [None if amount is None else plain_digits(amount, decimals) for amount in amounts]

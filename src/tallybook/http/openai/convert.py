@@ -1,12 +1,13 @@
 """Between the openai wire and the analytics room."""
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from operator import sub
+from typing import Any
 
 from msgspec import Raw
 
-from tallybook.analytics.answer import Group, LinePage, LineRow, Numbers, UsagePage, UsageRow
+from tallybook.analytics.answer import LinePage, UsagePage
 from tallybook.analytics.query import (
     GIVEN,
     MEASURES,
@@ -21,8 +22,10 @@ from tallybook.auth.key import Caller
 from tallybook.core.money import divide_half_even, plain_digits, usd_text
 from tallybook.core.time_window import SECOND_US, Bucket, TimeWindow
 from tallybook.http.openai.operations import COST_GROUPS, COSTS_OBJECT, LINE_ITEM, Difference, Operation
+from tallybook.http.openai.table import Table, spellings, table_of_lines, table_of_usage
 from tallybook.http.openai.wire import CostParams, OrganizationParams
 from tallybook.http.reach import reach_of
+from tallybook.http.rows import Columns, rows_json
 
 COST_MEASURES = ("cost_usd", "unpriced_requests")
 
@@ -36,13 +39,8 @@ _FILTERS: Mapping[str, Dimension] = {
     "vector_store_ids": Dimension.VECTOR_STORE_ID,
     "context_levels": Dimension.CONTEXT_LEVEL,
 }
-_IMAGE = "image."
-"""Begins every source of this dialect; events may say `generation` or `image.generation`."""
-
 _QUANTITY_UNITS = {"audio_seconds": "duration_seconds"}
 """Counters that this dialect calls otherwise; all kinds of tokens are `tokens`."""
-
-_Key = TypeVar("_Key", bound=Hashable)
 
 
 def to_query(operation: Operation, params: OrganizationParams, caller: Caller) -> UsageQuery:
@@ -67,48 +65,28 @@ def to_cost_query(params: CostParams, caller: Caller) -> UsageQuery:
 
 
 def to_wire_page(operation: Operation, params: OrganizationParams, page: UsagePage) -> dict[str, Any]:
-    def results(rows: Iterable[UsageRow]) -> list[dict[str, Any]]:
-        merged = _merged((_shown(params.group_by, row.group), row.numbers) for row in rows)
-        return [
-            {
-                "object": operation.object,
-                **_counts(operation, numbers),
-                **_keys(operation.groups, params.group_by, group),
-            }
-            for group, numbers in merged.items()
-        ]
-
-    return _page(((bucket.window, results(bucket.rows)) for bucket in page.buckets), page.next_page)
+    table = table_of_usage(params.group_by, page)
+    columns = {
+        "object": [operation.object] * table.length,
+        **_counts(operation, table),
+        **_keys(operation.groups, params.group_by, table),
+    }
+    return _page(page.windows, table, columns, page.next_page)
 
 
 def to_wire_costs(params: CostParams, page: UsagePage) -> dict[str, Any]:
     """Costs of all lines together, and how many requests they do not cover because their cost is not known."""
     names = _cost_names(params)
-
-    def results(rows: Iterable[UsageRow]) -> list[dict[str, Any]]:
-        merged = _merged((_shown(names, row.group), row.numbers) for row in rows)
-        return [
-            {**_cost(names, group, cost_pico), "unpriced_requests": unpriced}
-            for group, (cost_pico, unpriced) in merged.items()
-        ]
-
-    return _page(((bucket.window, results(bucket.rows)) for bucket in page.buckets), page.next_page)
+    table = table_of_usage(names, page)
+    columns = {**_costs(names, table), "unpriced_requests": table.numbers[1]}
+    return _page(page.windows, table, columns, page.next_page)
 
 
 def to_wire_lines(params: CostParams, page: LinePage) -> dict[str, Any]:
     names = _cost_names(params)
-    by_line = LINE_ITEM in params.group_by
-
-    def results(rows: Iterable[LineRow]) -> list[dict[str, Any]]:
-        merged = _merged(
-            ((row.item if by_line else None, _shown(names, row.group)), (row.cost_pico, row.quantity)) for row in rows
-        )
-        return [
-            {**_cost(names, group, cost_pico), **({} if item is None else _line(item, quantity))}
-            for (item, group), (cost_pico, quantity) in merged.items()
-        ]
-
-    return _page(((bucket.window, results(bucket.rows)) for bucket in page.buckets), page.next_page)
+    table = table_of_lines(names, page, by_line=LINE_ITEM in params.group_by)
+    columns = {**_costs(names, table), **_lines(table.keys[-1], table.numbers[1])}
+    return _page([bucket.window for bucket in page.buckets], table, columns, page.next_page)
 
 
 def _asked(params: OrganizationParams, caller: Caller) -> dict[str, Any]:
@@ -136,74 +114,63 @@ def _conditions(params: OrganizationParams) -> tuple[Condition, ...]:
 
 
 def _spellings(name: str, values: Sequence[str]) -> Sequence[str]:
-    return [*values, *(value.removeprefix(_IMAGE) for value in values)] if name == "sources" else values
+    return [spelling for value in values for spelling in spellings(value)] if name == "sources" else values
 
 
 def _cost_names(params: CostParams) -> list[str]:
     return [name for name in params.group_by if name != LINE_ITEM]
 
 
-def _shown(names: Sequence[str], group: Group) -> Group:
-    """Grouped values as this dialect words them; different ones may become equal."""
-    return tuple(_word(name, value) for name, value in zip(names, group, strict=True))
-
-
-def _word(name: str, value: str | bool | None) -> str | bool | None:
-    match name, value:
-        case "api_source", _:
-            return value if value == "agents_api" else "unlabeled"
-        case "source", str(text):
-            return text if text.startswith(_IMAGE) else _IMAGE + text
-    return value
-
-
-def _merged(rows: Iterable[tuple[_Key, Numbers]]) -> dict[_Key, tuple[int, ...]]:
-    """Rows of equal keys added up, in the order of the first."""
-    merged: dict[_Key, tuple[int, ...]] = {}
-    for key, numbers in rows:
-        before = merged.get(key, (0,) * len(numbers))
-        merged[key] = tuple(sum_ + (number or 0) for sum_, number in zip(before, numbers, strict=True))
-    return merged
-
-
-def _counts(operation: Operation, numbers: Sequence[int]) -> dict[str, int]:
-    by_measure = dict(zip(operation.measures, numbers, strict=True))
+def _counts(operation: Operation, table: Table) -> Columns:
+    by_measure = dict(zip(operation.measures, table.numbers, strict=True))
     return {name: _count(parts, by_measure) for name, parts in operation.numbers.items()}
 
 
-def _count(parts: Difference, by_measure: Mapping[str, int]) -> int:
+def _count(parts: Difference, by_measure: Mapping[str, Sequence[int]]) -> Sequence[int]:
     first, *others = parts
-    exact = by_measure[first] - sum(by_measure[other] for other in others)
-    return divide_half_even(exact, 10 ** MEASURES[first].decimals)
+    exact = by_measure[first]
+    for other in others:
+        exact = list(map(sub, exact, by_measure[other]))
+    decimals = MEASURES[first].decimals
+    return [divide_half_even(number, 10**decimals) for number in exact] if decimals else exact
 
 
-def _keys(groups: Iterable[str], names: Sequence[str], group: Group) -> dict[str, Any]:
+def _keys(groups: Iterable[str], names: Sequence[str], table: Table) -> Columns:
     """Every key of a result, null unless grouped by."""
-    return {**dict.fromkeys(groups), **dict(zip(names, group, strict=True))}
+    return {**dict.fromkeys(groups, [None] * table.length), **dict(zip(names, table.keys, strict=False))}
 
 
-def _cost(names: Sequence[str], group: Group, cost_pico: int) -> dict[str, Any]:
+def _costs(names: Sequence[str], table: Table) -> Columns:
     return {
-        "object": COSTS_OBJECT,
-        "amount": {"value": Raw(usd_text(cost_pico).encode()), "currency": "usd"},
-        **dict.fromkeys((LINE_ITEM, "quantity", "quantity_unit")),
-        **_keys(COST_GROUPS, names, group),
+        "object": [COSTS_OBJECT] * table.length,
+        "amount": [{"value": Raw(usd_text(cost_pico).encode()), "currency": "usd"} for cost_pico in table.numbers[0]],
+        **dict.fromkeys((LINE_ITEM, "quantity", "quantity_unit"), [None] * table.length),
+        **_keys(COST_GROUPS, names, table),
     }
 
 
-def _line(item: LineItem, quantity: int) -> dict[str, Any]:
-    if item.unit == GIVEN:  # a cost that no quantity stands behind
-        return {LINE_ITEM: item.text}
-    decimals = MEASURES[item.unit].decimals
-    unit = "tokens" if item.unit.endswith("_tokens") else _QUANTITY_UNITS.get(item.unit, item.unit)
+def _lines(items: Sequence[LineItem | None], quantities: Sequence[int]) -> Columns:
     return {
-        LINE_ITEM: item.text,
-        "quantity": Raw(plain_digits(quantity, decimals).encode()),
-        "quantity_unit": unit,
+        LINE_ITEM: [item and item.text for item in items],
+        "quantity": [_quantity(item, quantity) for item, quantity in zip(items, quantities, strict=True)],
+        "quantity_unit": [_quantity_unit(item) for item in items],
     }
 
 
-def _page(buckets: Iterable[tuple[TimeWindow, list[dict[str, Any]]]], next_page: str | None) -> dict[str, Any]:
+def _quantity(item: LineItem | None, quantity: int) -> Raw | None:
+    """None where no quantity stands behind a cost."""
+    if item is None or item.unit == GIVEN:
+        return None
+    return Raw(plain_digits(quantity, MEASURES[item.unit].decimals).encode())
+
+
+def _quantity_unit(item: LineItem | None) -> str | None:
+    if item is None or item.unit == GIVEN:
+        return None
+    return "tokens" if item.unit.endswith("_tokens") else _QUANTITY_UNITS.get(item.unit, item.unit)
+
+
+def _page(windows: Iterable[TimeWindow], table: Table, columns: Columns, next_page: str | None) -> dict[str, Any]:
     return {
         "object": "page",
         "data": [
@@ -211,9 +178,9 @@ def _page(buckets: Iterable[tuple[TimeWindow, list[dict[str, Any]]]], next_page:
                 "object": "bucket",
                 "start_time": window.start_us // SECOND_US,
                 "end_time": window.end_us // SECOND_US,
-                "results": results,
+                "results": rows_json(columns, rows),
             }
-            for window, results in buckets
+            for window, rows in zip(windows, table.rows, strict=True)
         ],
         "has_more": next_page is not None,
         "next_page": next_page,

@@ -4,18 +4,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice, product
-from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
 
 import duckdb
 
-from tallybook.analytics.answer import EventRecord, LineRow
+from tallybook.analytics.answer import EventRecord, LineRow, Number
 from tallybook.analytics.export import FileFormat
 from tallybook.analytics.plan import STORABLE, AggregatePlan, LinePlan, ListPlan, Span
 from tallybook.analytics.query import MEASURES, Condition, LineItem, Reach
-from tallybook.analytics.store import AggregateRow, BucketLine, EventSlice
+from tallybook.analytics.store import Aggregates, BucketLine, EventSlice
 from tallybook.core.counters import COUNTERS, Aggregate
 from tallybook.core.time_window import DAY_US, TimeWindow
 from tallybook.metering.identity import identity_of, keys_of_request
@@ -32,6 +31,8 @@ _FAR_OFFSET = 1_000
 # Beyond this many candidates an IN list costs more than scanning the time between them.
 _CANDIDATES_MAX = 2_000
 
+_ROWS_AT_ONCE = 1_000
+
 
 class DuckUsageStore:
     """Implements `analytics.store.UsageStore` within limits; raises `QueryTooHeavy` and `QueriesWaiting`."""
@@ -41,18 +42,16 @@ class DuckUsageStore:
         self._turns = Turns(limits)
         self._timeout_seconds = limits.timeout_seconds
 
-    def aggregate(self, plan: AggregatePlan) -> list[AggregateRow]:
+    def aggregate(self, plan: AggregatePlan) -> Aggregates:
         with self._snapshot(report=True) as reader:
             span = _capped(reader, plan.span, plan.as_of_us)
             corrected = _has_corrections(reader, span)
             plan = _settled(reader, replace(plan, span=span))
-            first = 1 + len(plan.group_by)
-            sums = [first + n for n, name in enumerate(plan.measures) if MEASURES[name].aggregate is Aggregate.SUM]
             # Sums have 128 bits; to hand these over takes five times as long as 64, in which nearly all have room.
-            rows = _rows(reader, usage_sql.aggregate(plan, corrected=corrected, in_64_bits=True))
-            if any(None in map(itemgetter(n), rows) for n in sums):
-                rows = _rows(reader, usage_sql.aggregate(plan, corrected=corrected))
-        return [AggregateRow(row[0], row[1:first], row[first:]) for row in rows]
+            found = _aggregates(reader, plan, usage_sql.aggregate(plan, corrected=corrected, in_64_bits=True))
+            if any(None in column for column in _sums(plan, found)):
+                found = _aggregates(reader, plan, usage_sql.aggregate(plan, corrected=corrected))
+        return found
 
     def lines(self, plan: LinePlan) -> list[BucketLine]:
         with self._snapshot(report=True) as reader:
@@ -117,6 +116,23 @@ class DuckUsageStore:
             bounded(reader, self._timeout_seconds),
         ):
             yield reader
+
+
+def _aggregates(reader: duckdb.DuckDBPyConnection, plan: AggregatePlan, sql: Sql) -> Aggregates:
+    """The rows of `usage_sql.aggregate`, turned into columns a few at a time, while they are in the cache."""
+    columns: list[list[Any]] = [[] for _ in range(1 + len(plan.group_by) + len(plan.measures))]
+    reader.execute(sql.text, sql.parameters)
+    while rows := reader.fetchmany(_ROWS_AT_ONCE):
+        for column, values in zip(columns, zip(*rows, strict=True), strict=True):
+            column.extend(values)
+    buckets, *others = columns
+    return Aggregates(buckets, others[: len(plan.group_by)], others[len(plan.group_by) :])
+
+
+def _sums(plan: AggregatePlan, found: Aggregates) -> Iterator[Sequence[Number]]:
+    for name, column in zip(plan.measures, found.numbers, strict=True):
+        if MEASURES[name].aggregate is Aggregate.SUM:
+            yield column
 
 
 def _newest_events(reader: duckdb.DuckDBPyConnection, plan: ListPlan) -> Sequence[EventRecord]:
