@@ -171,9 +171,7 @@ def build(
     linking = Linking(usage_links, billed, ledger, metering, reach)
     apply = partial(deliver, metering.writer.submit_from_thread)
     drain = Drain(usage_links, metering.commit_from_thread, linking.catch_up, reach, apply)
-    settlement = SettlementService(
-        usage_links, ledger, pricing, sqlite, clock, drain.nudge, outbox_max=settings.outbox_events_max
-    )
+    settlement = SettlementService(usage_links, ledger, pricing, sqlite, clock, outbox_max=settings.outbox_events_max)
     audit = UsageAudit(usage_links, billed, drain.before_read, linking.linked_until)
     cursors = Cursors(secret)
     usage = UsageService(
@@ -189,7 +187,7 @@ def build(
         usage,
         book,
         direct,
-        Refunds(usage_links, refunds, ledger, usage, sqlite, clock, drain.nudge),
+        Refunds(usage_links, refunds, ledger, usage, sqlite, clock),
         pricing,
         charged,
         drain.before_read,

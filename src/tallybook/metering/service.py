@@ -1,6 +1,6 @@
 """The one way into the event store: check the whole batch, rate it, queue it, answer after the commit."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple, Protocol
 
@@ -24,8 +24,10 @@ _MADE_READY = 100
 
 
 class _Batch(NamedTuple):
+    """`ready`: what was made of all the submissions beforehand, in parts; none where nothing was."""
+
     submissions: Sequence[Submission]
-    ready: object | None
+    ready: Sequence[object]
 
 
 Beside = Callable[[Sequence[Any]], Sequence[Any]]
@@ -166,10 +168,19 @@ class MeteringService:
         outcomes: Sequence[Outcome] = await self.writer.submit(self._batch(submissions), weight=len(submissions))
         return outcomes
 
-    def commit_from_thread(self, submissions: Sequence[Submission]) -> Sequence[Outcome]:
-        """As `commit`, for a thread without an event loop, which it holds until the commit."""
-        batch = self._batch(submissions)
-        outcomes: Sequence[Outcome] = self.writer.submit_from_thread(batch, weight=len(submissions)).result()
+    def commit_from_thread(self, parts: Iterable[Sequence[Submission]]) -> Sequence[Outcome]:
+        """As `commit`, of all parts in one, for a thread without an event loop, which it holds until the commit.
+
+        A part is made ready as soon as it comes, while it is near the processor.
+        """
+        submissions, ready = list[Submission](), list[object]()
+        for part in parts:
+            submissions.extend(part)
+            ready.append(self._store.make_ready(part))
+        if not submissions:
+            return []
+        future = self.writer.submit_from_thread(_Batch(submissions, ready), weight=len(submissions))
+        outcomes: Sequence[Outcome] = future.result()
         return outcomes
 
     def as_seen(self, outcomes: Sequence[Outcome], sender: Sender) -> Sequence[Outcome]:
@@ -183,7 +194,7 @@ class MeteringService:
 
     def _batch(self, submissions: Sequence[Submission]) -> _Batch:
         # The writer is the narrowest place: a large batch comes to it with most of its work done.
-        ready = self._store.make_ready(submissions) if len(submissions) >= _MADE_READY else None
+        ready = [self._store.make_ready(submissions)] if len(submissions) >= _MADE_READY else []
         return _Batch(submissions, ready)
 
     def _flush(self, jobs: Sequence[Any]) -> Sequence[Any]:
@@ -196,8 +207,8 @@ class MeteringService:
 
     def _append(self, batches: Sequence[_Batch]) -> Sequence[Sequence[Outcome]]:
         submissions = [submission for batch in batches for submission in batch.submissions]
-        ready = [batch.ready for batch in batches if batch.ready is not None]
-        outcomes = self._store.append(submissions, ready if len(ready) == len(batches) else ())
+        ready = [part for batch in batches for part in batch.ready] if all(batch.ready for batch in batches) else []
+        outcomes = self._store.append(submissions, ready)
         ends = list(accumulate(len(batch.submissions) for batch in batches))
         return [outcomes[start:end] for start, end in pairwise([0, *ends])]
 

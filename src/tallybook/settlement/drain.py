@@ -4,7 +4,7 @@ A crash between the two repeats a delivery; the event store keeps each event onc
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import structlog
 
@@ -18,6 +18,10 @@ _PAUSE_SECONDS = 3.0
 """For which usage may gather when nobody asks for it: to deliver much at once is cheap. Also between two attempts."""
 _ROWS = 4_000
 """Usages delivered at a time."""
+_PART = 250
+"""Of which so many are taken at once: what is made of them is made while they are near the processor."""
+_REST_SECONDS = 0.02
+"""Between two parts, as nobody waits."""
 
 log = structlog.get_logger("tallybook.drain")
 
@@ -31,7 +35,7 @@ class Drain:
     def __init__(
         self,
         outbox: Outbox,
-        deliver: Callable[[Sequence[Submission]], Sequence[Outcome]],
+        deliver: Callable[[Iterable[Sequence[Submission]]], Sequence[Outcome]],
         catch_up: Callable[[], None],
         reach: Reach,
         apply: Callable[[Sequence[Change]], None] = lambda changes: None,
@@ -51,6 +55,7 @@ class Drain:
         """Whether all that was promised before the start is delivered and linked."""
 
     def start(self) -> None:
+        self._outbox.tell(self.nudge)
         self._thread.start()
 
     def nudge(self) -> None:
@@ -115,24 +120,42 @@ class Drain:
 
         What comes meanwhile gathers: on a busy ledger there is always some, and a few cost nearly as much as many.
         """
-        newest = self._outbox.newest_waiting()
-        while newest is not None and (waiting := self._outbox.oldest_waiting(_ROWS)):
-            self._deliver_some(waiting)
-            if waiting.newest >= newest:
-                return
+        newest, delivered = self._outbox.newest_waiting() or 0, 0
+        while delivered < newest:
+            delivered = self._deliver_some(newest)
 
-    def _deliver_some(self, waiting: Waiting) -> None:
+    def _deliver_some(self, until: int) -> int:
+        """Delivers about `_ROWS` usages of the commits up to that one, and returns the number of the last."""
         self._reach(Failpoint.DELIVERY_BEGUN)
-        outcomes = self._deliver(waiting.submissions) if waiting.submissions else ()
-        if waiting.changes:
-            self._apply(waiting.changes)
+        taken: list[Waiting] = []
+        outcomes = self._deliver(self._parts(until, taken))
+        changes = [change for part in taken for change in part.changes]
+        if changes:
+            self._apply(changes)
         self._reach(Failpoint.DELIVERED)
+        newest = taken[-1].newest
         if any(outcome.status is Status.CONFLICT for outcome in outcomes):
-            log.error("usage met another event of its name", newest=waiting.newest)
+            log.error("usage met another event of its name", newest=newest)
         with self._changed:
-            self._delivered = waiting.newest
+            self._delivered = newest
             self._changed.notify_all()
-        self._outbox.remove_delivered(waiting)
+        self._outbox.remove_delivered(newest)
+        return newest
+
+    def _parts(self, until: int, taken: list[Waiting]) -> Iterator[Sequence[Submission]]:
+        """What waits, a little at a time; `taken` is where it is noted."""
+        count = last = 0
+        while last < until and count < _ROWS and (part := self._outbox.oldest_waiting(_PART, last)):
+            taken.append(part)
+            yield part.submissions
+            last, count = part.newest, count + len(part.submissions) + len(part.changes)
+            self._rest()
+
+    def _rest(self) -> None:
+        """Leaves the interpreter to the ledger for a while, unless somebody waits."""
+        if self.is_caught_up:
+            with self._changed:
+                self._changed.wait_for(lambda: self._is_asked() or self._closing, _REST_SECONDS)
 
     def _give_up(self, error: Exception) -> None:
         """For now: whoever waits is told, and after a pause it is tried again."""

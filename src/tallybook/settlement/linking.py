@@ -15,7 +15,7 @@ from tallybook.settlement.store import BilledEvents, SettlementStore
 
 
 class Linking:
-    """Stores events through metering; `nudge` is called when there is something for `catch_up`."""
+    """Stores events through metering, and links them."""
 
     def __init__(
         self,

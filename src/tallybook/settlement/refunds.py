@@ -1,7 +1,6 @@
 """Corrections of events that name a transaction: claimed in the ledger's commit, together with what is given back."""
 
 import asyncio
-from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
@@ -28,10 +27,7 @@ _ASKER = "settlement"
 
 
 class Refunds:
-    """Implements `corrections.store.Committer`. The event store applies a change later, and before any read of it.
-
-    `put` is called when there is something to deliver.
-    """
+    """Implements `corrections.store.Committer`. The event store applies a change later, and before any read of it."""
 
     def __init__(
         self,
@@ -41,7 +37,6 @@ class Refunds:
         usage: UsageService,
         writes: Writes,
         clock: Clock,
-        put: Callable[[], None],
     ) -> None:
         self._store = store
         self._refunds = refunds
@@ -49,7 +44,6 @@ class Refunds:
         self._usage = usage
         self._writes = writes
         self._clock = clock
-        self._put = put
 
     async def once(self, repeat: Repeat | None, decided: Decision | TallybookError) -> Corrected:
         others_pico = 0
@@ -63,10 +57,7 @@ class Refunds:
                 raise Overtaken
             return self._commit(tx, decided, others_pico)
 
-        try:
-            return await answered(self._writes, repeat, effect, Corrected, version=VERSION)
-        finally:
-            self._put()
+        return await answered(self._writes, repeat, effect, Corrected, version=VERSION)
 
     def _commit(self, tx: Tx, decided: Decision, others_pico: int) -> Corrected:
         change, give_back = decided.change, decided.give_back

@@ -1,13 +1,13 @@
 """The one way to usage that is billed: hold for an estimate, settle with a usage, record one beside the ledger."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 
 import msgspec
 
 from tallybook.core.clock import Clock
 from tallybook.core.errors import invalid
 from tallybook.core.ids import uid_text
-from tallybook.core.unit_of_work import Answer, Repeat, Writes, answered
+from tallybook.core.unit_of_work import Repeat, Writes, answered
 from tallybook.core.unit_of_work import Transaction as Tx
 from tallybook.ledger.errors import NotPending
 from tallybook.ledger.model import Address, Confirmation, Hold, Reservation, Status, Terms
@@ -37,9 +37,9 @@ _VERSION = 1
 class SettlementService:
     """Every write answers after one commit of the ledger, which holds its effect, its usage and the link between them.
 
-    The usage reaches the event store later, and before any read of it: `put` is called when there is some to deliver.
-    What waits is at most `outbox_max`; beyond it new usage is refused with `OutboxFull`. `repeat` is as in the ledger.
-    Whatever is refused has moved and recorded nothing.
+    The usage reaches the event store later, and before any read of it. What waits is at most `outbox_max`; beyond it
+    new usage is refused with `OutboxFull`. `repeat` is as in the ledger. Whatever is refused has moved and recorded
+    nothing.
     """
 
     def __init__(
@@ -49,7 +49,6 @@ class SettlementService:
         rater: Rater,
         writes: Writes,
         clock: Clock,
-        put: Callable[[], None],
         *,
         outbox_max: int,
     ) -> None:
@@ -58,7 +57,6 @@ class SettlementService:
         self._recording = Recording(rater, clock)
         self._writes = writes
         self._clock = clock
-        self._put = put
         self._outbox_max = outbox_max
 
     async def reserve(
@@ -102,7 +100,7 @@ class SettlementService:
             self._keep(tx, _explaining(confirmation, draft), draft.content)
             return Settled(confirmation, uid_text(draft.uid))
 
-        return await self._answered(repeat, effect, Settled)
+        return await answered(self._writes, repeat, effect, Settled, version=_VERSION)
 
     async def record(
         self,
@@ -147,7 +145,7 @@ class SettlementService:
                 occurred_at_us=draft.occurred_at_us,
             )
 
-        return await self._answered(repeat, effect, Recorded)
+        return await answered(self._writes, repeat, effect, Recorded, version=_VERSION)
 
     def usage_of(self, org_id: str, transaction_ids: Collection[str]) -> list[Link]:
         """The usages that explain these transactions, oldest first within each. Those of other orgs have none."""
@@ -160,12 +158,6 @@ class SettlementService:
     def is_full(self) -> bool:
         """Whether new usage is refused."""
         return self._store.outbox_length() >= self._outbox_max
-
-    async def _answered(self, repeat: Repeat | None, effect: Callable[[Tx], Answer], kind: type[Answer]) -> Answer:
-        try:
-            return await answered(self._writes, repeat, effect, kind, version=_VERSION)
-        finally:
-            self._put()
 
     def _confirmed_before(self, tx: Tx, found: Found, draft: Draft, terms: Terms) -> Settled:
         """What the same usage was answered with; whatever it would be charged today. Raises `NotPending`."""

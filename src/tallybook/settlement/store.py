@@ -1,6 +1,6 @@
 """What settlement asks of the ledger's disk and of the event store."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
@@ -32,6 +32,10 @@ class LinkedUsage(NamedTuple):
 class Outbox(Protocol):
     """What each commit promised, under numbers that rise while the process lives."""
 
+    def tell(self, listener: Callable[[], None]) -> None:
+        """Calls `listener` after each commit that promises something, on the thread that commits."""
+        ...
+
     def outbox_length(self) -> int:
         """How many usages wait. Those of a commit that failed count until the next delivery."""
         ...
@@ -40,12 +44,12 @@ class Outbox(Protocol):
         """The number of the newest commit in the outbox."""
         ...
 
-    def oldest_waiting(self, limit: int) -> Waiting | None:
-        """About `limit` usages; None when there are none."""
+    def oldest_waiting(self, limit: int, after: int = 0) -> Waiting | None:
+        """About `limit` usages of the commits behind that one; None when there are none."""
         ...
 
-    def remove_delivered(self, delivered: Waiting) -> None:
-        """Holds the calling thread until the commit."""
+    def remove_delivered(self, newest: int) -> None:
+        """All up to that number. Holds the calling thread until the commit."""
         ...
 
 

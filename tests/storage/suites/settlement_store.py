@@ -85,7 +85,7 @@ class SettlementStoreSuite(ABC):
             assert found.newest == self.store.newest_waiting()
             assert found.newest > newest
             newest = found.newest
-            self.store.remove_delivered(found)
+            self.store.remove_delivered(found.newest)
             assert (self.waiting(), self.store.outbox_length()) == ([], 0)
 
     def test_what_came_meanwhile_stays(self) -> None:
@@ -93,7 +93,7 @@ class SettlementStoreSuite(ABC):
         found = self.store.oldest_waiting(100)
         assert found is not None
         self.put(usage("b"), usage("c"))
-        self.store.remove_delivered(found)
+        self.store.remove_delivered(found.newest)
         assert (sorted(self.waiting()), self.store.outbox_length()) == (["b", "c"], 2)
 
     def test_a_command_that_fails_promises_nothing(self) -> None:

@@ -1,7 +1,7 @@
 """The drain: in order, before any reader, and never a loss."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import pytest
 
@@ -31,12 +31,15 @@ class Shelf(Outbox):
     def newest_waiting(self) -> int | None:
         return self.rows[-1][0] if self.rows else None
 
-    def oldest_waiting(self, limit: int) -> Waiting | None:
-        rows = self.rows[:limit]
+    def tell(self, listener: Callable[[], None]) -> None:
+        pass
+
+    def oldest_waiting(self, limit: int, after: int = 0) -> Waiting | None:
+        rows = [row for row in self.rows if row[0] > after][:limit]
         return Waiting(rows[-1][0], [submission for _, submission in rows]) if rows else None
 
-    def remove_delivered(self, delivered: Waiting) -> None:
-        self.rows = [row for row in self.rows if row[0] > delivered.newest]
+    def remove_delivered(self, newest: int) -> None:
+        self.rows = [row for row in self.rows if row[0] > newest]
 
 
 class EventStore:
@@ -45,7 +48,8 @@ class EventStore:
         self.failures: list[Exception] = []
         self.meanwhile: Callable[[], None] = lambda: None
 
-    def deliver(self, submissions: Sequence[Submission]) -> Sequence[Outcome]:
+    def deliver(self, parts: Iterable[Sequence[Submission]]) -> Sequence[Outcome]:
+        submissions = [each for part in parts for each in part]
         if self.failures:
             raise self.failures.pop()
         self.meanwhile()

@@ -134,9 +134,16 @@ class SqliteEngine:
             name, self._flush, queue_weight_max=queue_max, flush_weight_max=flush_max
         )
 
-    def gathering(self, write: Callable[[sqlite3.Connection, Sequence[Item]], None]) -> "Gathering[Item]":
-        """Collects what the jobs of a commit add, for one `write` of all of it right before that commit."""
-        gathering = Gathering(write)
+    def gathering(
+        self,
+        write: Callable[[sqlite3.Connection, Sequence[Item]], None],
+        committed: Callable[[], None] = lambda: None,
+    ) -> "Gathering[Item]":
+        """Collects what the jobs of a commit add, for one `write` of all of it right before that commit.
+
+        `committed` is called after it, before anybody is answered.
+        """
+        gathering = Gathering(write, committed)
         self._gatherings.append(gathering)
         return gathering
 
@@ -249,6 +256,8 @@ class SqliteEngine:
             self.reach(Failpoint.BEFORE_COMMIT)
             self._writer.execute("COMMIT")
             self.reach(Failpoint.AFTER_COMMIT)
+            for gathering in self._gatherings:
+                gathering.tell()
         except (sqlite3.Error, _HalfDone) as error:
             with suppress(sqlite3.Error):  # a failing disk may have ended the transaction already
                 self._writer.execute("ROLLBACK")
@@ -308,10 +317,14 @@ class Gathering(Generic[Item]):
     The engine calls all methods but `add`; who added may look through it.
     """
 
-    def __init__(self, write: Callable[[sqlite3.Connection, Sequence[Item]], None]) -> None:
+    def __init__(
+        self, write: Callable[[sqlite3.Connection, Sequence[Item]], None], committed: Callable[[], None]
+    ) -> None:
         self._write = write
+        self._committed = committed
         self._items: list[Item] = []
         self._kept = 0
+        self._written = False
 
     def __len__(self) -> int:
         return len(self._items)
@@ -332,9 +345,16 @@ class Gathering(Generic[Item]):
         if self._items:
             self._write(writer, self._items)
             self._items = []
+            self._written = True
+
+    def tell(self) -> None:
+        if self._written:
+            self._written = False
+            self._committed()
 
     def forget(self) -> None:
         self._items = []
+        self._written = False
 
 
 def meant(error: Exception, path: Path) -> Exception:

@@ -1,7 +1,7 @@
 """The outbox and the links of settlement in SQLite."""
 
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,6 +21,7 @@ _DECODE = msgspec.msgpack.Decoder(list[Placed]).decode
 _DECODE_CHANGES = msgspec.msgpack.Decoder(list[Change]).decode
 
 _PUT = "INSERT INTO outbox (id, events, payload) VALUES (?, ?, ?)"
+_WAITING = "SELECT id, payload, corrections FROM outbox WHERE id > ? ORDER BY id"
 _REMOVE = "DELETE FROM outbox WHERE id <= ?"
 _LINK = """
     INTO usage_links (transaction_seq, uid, org_id, occurred_at, content)
@@ -51,9 +52,16 @@ class SqliteSettlementStore:
         # Numbers are counted here: the table would begin anew whenever it is empty.
         self._newest = self.newest_waiting() or 0
         self._length = _length(engine.read())
-        self._promised = engine.gathering(self._promise)
+        self._listener: Callable[[], None] = lambda: None
+        self._promised = engine.gathering(self._promise, self._tell)
         self._linked = engine.gathering(_add_links)
-        self._changes = engine.gathering(self._promise_changes)
+        self._changes = engine.gathering(self._promise_changes, self._tell)
+
+    def tell(self, listener: Callable[[], None]) -> None:
+        self._listener = listener
+
+    def _tell(self) -> None:
+        self._listener()
 
     def promise(self, transaction: Tx, change: Change) -> None:
         self._changes.add(transaction, change)
@@ -68,9 +76,9 @@ class SqliteSettlementStore:
         newest: int | None = self._engine.read().execute("SELECT max(id) FROM outbox").fetchone()[0]
         return newest
 
-    def oldest_waiting(self, limit: int) -> Waiting | None:
+    def oldest_waiting(self, limit: int, after: int = 0) -> Waiting | None:
         newest, submissions, changes = 0, list[Submission](), list[Change]()
-        waiting = self._engine.read().execute("SELECT id, payload, corrections FROM outbox ORDER BY id")
+        waiting = self._engine.read().execute(_WAITING, (after,))
         for number, payload, corrections in waiting:
             newest = number
             submissions.extend(placed.submission() for placed in _DECODE(payload))
@@ -80,9 +88,9 @@ class SqliteSettlementStore:
                 break
         return Waiting(newest, submissions, changes) if newest else None
 
-    def remove_delivered(self, delivered: Waiting) -> None:
+    def remove_delivered(self, newest: int) -> None:
         def remove(writer: sqlite3.Connection) -> None:
-            writer.execute(_REMOVE, (delivered.newest,))
+            writer.execute(_REMOVE, (newest,))
             # Counted, not subtracted: what a failed commit had promised counts no longer than until here.
             self._length = _length(writer)
 
