@@ -34,12 +34,11 @@ class UsageType(StrEnum):
 
 
 class Told(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A usage as its caller tells it. `usage` is kept; only the counters of `priced` are charged."""
+    """A usage as its caller tells it. All of `usage` is kept; what is charged of it, its `kind` says."""
 
     model: str
     kind: str
     usage: Usage
-    priced: Usage
     description: str | None = None
     request_id: str | None = None
     metadata: str | None = None

@@ -29,7 +29,7 @@ _FORMS: Mapping[str, _Form] = {
 KINDS = {usage_type: _FORMS[usage_type].kind for usage_type in UsageType}
 """The kind of event that a type is kept as."""
 
-_CHARGED_OF_KIND = {form.kind: form.charged for form in _FORMS.values()}
+_CHARGED_OF_KIND = {form.kind: frozenset(form.charged) for form in _FORMS.values()}
 
 _NAMES = (*_TOKENS, "audio_seconds")
 """Of the counters, in the order of `Quantities`."""
@@ -59,7 +59,7 @@ def told_of(
     place: tuple[str, ...] = (),
     output_named: str = "outputTokens",
 ) -> Told:
-    """What of a usage of that type is kept and what is charged: quantities of the other family are kept only.
+    """What of a usage of that type is kept: quantities of the other family, too.
 
     Cached tokens are 0 by default. Raises `InvalidInput`, with the faults at `place` of the request, where one that the
     type counts is missing, or where more is cached than was put in.
@@ -71,8 +71,7 @@ def told_of(
     usage = {name: amount for name, amount in zip(_NAMES, quantities, strict=True) if amount is not None}
     if form.charged is _TOKENS:
         usage.setdefault("cache_read_tokens", 0)
-    priced = {name: usage[name] for name in form.charged if name in usage}
-    return Told(model, form.kind, usage, priced, description, request_id, metadata)
+    return Told(model, form.kind, usage, description, request_id, metadata)
 
 
 def _faults_of(kind: str, form: _Form, told: Quantities, output_named: str) -> list[tuple[str, str]]:
@@ -89,5 +88,12 @@ def charged(event: UsageEvent) -> Usage:
     """What of an event's usage its cost is for: all, unless it was told to the ledger under one of its types."""
     if event.source not in (SOURCE_CONFIRMED, SOURCE_RECORDED) or event.kind not in _CHARGED_OF_KIND:
         return event.usage
-    counters = _CHARGED_OF_KIND[event.kind]
-    return {name: amount for name, amount in event.usage.items() if name in counters}
+    return charged_of(event.kind, event.usage)
+
+
+def charged_of(kind: str, usage: Usage) -> Usage:
+    """What is charged of a usage that was told to the ledger. `kind`: of the event that it is kept as."""
+    counters = _CHARGED_OF_KIND[kind]
+    if counters.issuperset(usage):
+        return usage
+    return {name: amount for name, amount in usage.items() if name in counters}

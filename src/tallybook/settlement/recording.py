@@ -3,14 +3,15 @@
 import msgspec
 
 from tallybook.core.clock import Clock
-from tallybook.core.ids import Hasher, UidSource
+from tallybook.core.ids import Hasher, UidSource, uid_text
 from tallybook.core.money import COST_PICO_MAX, COST_USD_MAX
 from tallybook.metering.event import Sender, Submission, UsageEvent
 from tallybook.metering.identity import CONTENT_VERSION, identity_of, request_key
 from tallybook.metering.service import Rater
 from tallybook.pricing.cost import Rating
 from tallybook.settlement.errors import UnpricedUsage
-from tallybook.settlement.model import Context, Told
+from tallybook.settlement.model import SOURCE_CONFIRMED, Context, Told
+from tallybook.settlement.quantities import charged_of
 
 _TOLD = Hasher("told", size=15)
 _VERSION_BYTE = bytes((CONTENT_VERSION,))
@@ -33,15 +34,16 @@ class Placed(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A draft in its place in the ledger, as the outbox keeps it: short, and quickly made while a commit waits."""
 
     draft: Draft
-    event_id: str
     context: Context
     account_id: str | None = None
     transaction_id: str | None = None
 
     def submission(self) -> Submission:
         """The finished event."""
-        draft, event_id = self.draft, self.event_id
+        draft = self.draft
         told, sender = draft.told, draft.sender
+        confirmed_by = self.transaction_id if draft.source == SOURCE_CONFIRMED else None
+        event_id = confirmed_by or uid_text(draft.uid)
         event = UsageEvent(
             source=draft.source,
             kind=told.kind,
@@ -87,7 +89,7 @@ class Recording:
             service_tier=None,
             batch=False,
             at_us=at_us,
-            usage=told.priced,
+            usage=charged_of(told.kind, told.usage),
             given_pico=None,
         )
 

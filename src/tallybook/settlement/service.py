@@ -129,10 +129,10 @@ class SettlementService:
             self._check_room()
             if draft.rating.price_id is None:
                 raise UnknownModel(told.model)
-            cost_pico, uid = cost_of(draft.rating, told.model), uid_text(draft.uid)
-            self._keep(tx, Placed(draft, uid, context, account_id, paid_by))
+            cost_pico = cost_of(draft.rating, told.model)
+            self._keep(tx, Placed(draft, context, account_id, paid_by))
             return Recorded(
-                uid=uid,
+                uid=uid_text(draft.uid),
                 context=context,
                 account_id=account_id,
                 external_id=external_id,
@@ -190,5 +190,4 @@ class SettlementService:
 
 def _explaining(confirmation: Confirmation, draft: Draft) -> Placed:
     settled = confirmation.reservation
-    transaction_id = settled.transaction_id
-    return Placed(draft, transaction_id or "", Context.CUSTOMER, settled.account_id, transaction_id)
+    return Placed(draft, Context.CUSTOMER, settled.account_id, settled.transaction_id)

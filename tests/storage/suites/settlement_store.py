@@ -10,7 +10,7 @@ from tallybook.core.errors import Conflict
 from tallybook.core.unit_of_work import Record, Writes
 from tallybook.core.unit_of_work import Transaction as Tx
 from tallybook.metering.event import Sender
-from tallybook.settlement.model import SOURCE_RECORDED, Context, Link, Told
+from tallybook.settlement.model import SOURCE_CONFIRMED, Context, Link, Told
 from tallybook.settlement.recording import Draft, Placed
 from tallybook.settlement.store import BilledEvent, SettlementStore
 from tests.submissions import RATING
@@ -19,9 +19,9 @@ ORG = "acme"
 
 
 def usage(event_id: str, input_tokens: int = 0) -> Placed:
-    told = Told("gpt-4o", "completion", {"input_tokens": input_tokens}, {}, metadata="{}")
-    draft = Draft(told, SOURCE_RECORDED, b"c" * 16, event_id.encode().rjust(16), 7, RATING, Sender(ORG, "key_1"))
-    return Placed(draft, event_id, Context.SYSTEM)
+    told = Told("gpt-4o", "completion", {"input_tokens": input_tokens}, metadata="{}")
+    draft = Draft(told, SOURCE_CONFIRMED, b"c" * 16, event_id.encode().rjust(16), 7, RATING, Sender(ORG, "key_1"))
+    return Placed(draft, Context.CUSTOMER, "acc_1", transaction_id=event_id)
 
 
 class SettlementStoreSuite(ABC):

@@ -4,7 +4,7 @@ import pytest
 
 from tallybook.core.errors import InvalidInput
 from tallybook.settlement.model import UsageType
-from tallybook.settlement.quantities import Quantities, told_of
+from tallybook.settlement.quantities import Quantities, charged_of, told_of
 
 TEXT, EMBEDDING, STT, TTS = UsageType
 
@@ -22,14 +22,15 @@ TEXT, EMBEDDING, STT, TTS = UsageType
 def test_told(kind: UsageType, quantities: Quantities, event_kind: str, kept: dict[str, int], charged: int) -> None:
     told = told_of(kind, quantities, model="m")
     assert (told.kind, told.usage) == (event_kind, kept)
-    assert len(told.priced) == charged
-    assert told.priced.items() <= told.usage.items()
+    paid_for = charged_of(told.kind, told.usage)
+    assert len(paid_for) == charged
+    assert paid_for.items() <= told.usage.items()
 
 
 def test_what_is_of_the_other_family_is_kept_and_not_charged() -> None:
     told = told_of(TEXT, Quantities(1, 1, 0, 9), model="m")
     assert "audio_seconds" in told.usage
-    assert "audio_seconds" not in told.priced
+    assert "audio_seconds" not in charged_of(told.kind, told.usage)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from tallybook.http.credits.streams import listed
 from tallybook.pricing.listing import Model
 from tallybook.pricing.service import PricingService
 from tallybook.settlement.errors import UnknownModel
-from tallybook.settlement.quantities import told_of
+from tallybook.settlement.quantities import charged_of, told_of
 from tallybook.settlement.recording import cost_of
 
 
@@ -60,7 +60,7 @@ class Models:
     async def _calculate(self, call: Call[CalculateWanted]) -> Calculated:
         wanted = call.wanted
         told = told_of(to_usage_type(wanted), to_quantities(wanted), model=wanted.model_id)
-        estimate = self._pricing.estimate(call.org_id, wanted.model_id, told.priced)
+        estimate = self._pricing.estimate(call.org_id, wanted.model_id, charged_of(told.kind, told.usage))
         if estimate is None:
             raise UnknownModel(wanted.model_id)
         return Calculated(
