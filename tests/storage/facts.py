@@ -113,6 +113,7 @@ class DuckBook(Book):
     def write(self, facts: Sequence[Fact], corrections: Sequence[Correction]) -> None:
         with self.engine.transaction() as writer:
             for fact in facts:
+                self.engine.used_columns.tell(self._columns(fact))
                 _insert(writer, "facts", self._columns(fact))
                 if fact.revision == 1:
                     self._append_keys(writer, fact)

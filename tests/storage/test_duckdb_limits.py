@@ -28,11 +28,12 @@ MANY = f"""
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckEngine]:
-    opened = DuckEngine(
-        tmp_path_factory.mktemp("limits") / "events.duckdb", memory="200MB", threads=1, query_memory="1MB"
-    )
+    path = tmp_path_factory.mktemp("limits") / "events.duckdb"
+    opened = DuckEngine(path, memory="200MB", threads=1)
     with opened.transaction() as writer:
         writer.execute(MANY)
+    opened.close()
+    opened = DuckEngine(path, memory="200MB", threads=1, query_memory="1MB")
     yield opened
     opened.close()
 

@@ -42,6 +42,8 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckEngine]:
         writer.execute(FACTS)
         writer.execute(VOIDS)
         writer.execute(COPIES)
+    opened.close()
+    opened = DuckEngine(opened.path, memory="200MB", threads=1)
     yield opened
     opened.close()
 

@@ -52,16 +52,16 @@ def reading(engine: DuckEngine) -> Iterator[duckdb.DuckDBPyConnection]:
     with engine.reading() as reader:
         columns = [part for commit in waiting(reader) for part in facts_of(commit)]
         if columns:
-            append(reader, engine.facts, joined(columns))
+            append_facts(engine, reader, joined(columns))
         yield reader
 
 
-def spread(writer: duckdb.DuckDBPyConnection, fresh: Sequence[Columns] = ()) -> None:
+def spread(engine: DuckEngine, writer: duckdb.DuckDBPyConnection, fresh: Sequence[Columns] = ()) -> None:
     """Moves what waits to `facts`, and appends the `fresh` ones behind it."""
     columns = [part for commit in waiting(writer) for part in facts_of(commit)]
     if columns:
         writer.execute("DELETE FROM arrivals")
-    append(writer, "facts", joined([*columns, *fresh]))
+    append_facts(engine, writer, joined([*columns, *fresh]))
 
 
 def facts_of(commit: Commit) -> list[Columns]:
@@ -73,6 +73,12 @@ def stamped(facts: Columns, commit: Commit) -> Columns:
     """Columns of facts with those that say when they were recorded."""
     count = len(facts["uid"])
     return {**facts, "seq": [commit.seq] * count, "recorded_at": [commit.recorded_at_us] * count}
+
+
+def append_facts(engine: DuckEngine, connection: duckdb.DuckDBPyConnection, columns: Columns) -> None:
+    """Appends facts that readers of the connection's transaction are about to see."""
+    engine.used_columns.tell(columns)
+    append(connection, engine.facts, columns)
 
 
 def append(connection: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, Values]) -> None:

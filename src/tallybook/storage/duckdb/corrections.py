@@ -56,12 +56,12 @@ class DuckCorrections:
             answers = [
                 flush.answer(entry) if isinstance(entry, Entry) else _purged(stamp.writer, entry) for entry in entries
             ]
-            flush.write(stamp)
+            flush.write(self._engine, stamp)
         return answers
 
     def history(self, org_id: str, uid: str) -> tuple[Sequence[EventRecord], Sequence[CorrectionRecord]]:
         with arrivals.reading(self._engine) as reader:
-            found = read_events(reader, usage_sql.events(Span((org_id,), STORABLE), [UUID(uid)], corrected=False))
+            found = read_events(reader, self._revisions(Span((org_id,), STORABLE), [UUID(uid)]))
             recorded = reader.execute(f"{_RECORDED} AND uid = ? ORDER BY seq", [org_id, UUID(uid)]).fetchall()
         return sorted(found, key=lambda event: event.revision), [_recorded(row) for row in recorded]
 
@@ -76,7 +76,11 @@ class DuckCorrections:
         span = Span(None, TimeWindow(min(instants), max(instants) + 1))
         uids = [UUID(each.uid) for each in corrections]
         with arrivals.reading(self._engine) as reader:
-            return read_events(reader, usage_sql.events(span, uids, corrected=False))
+            return read_events(reader, self._revisions(span, uids))
+
+    def _revisions(self, span: Span, uids: Sequence[UUID]) -> Sql:
+        columns = self._engine.used_columns.of(usage_sql.EVENT_COLUMNS)
+        return usage_sql.events(columns, span, uids, corrected=False)
 
     def content_of(self, identity: bytes) -> bytes:
         with self._engine.reading() as reader:
@@ -148,14 +152,14 @@ class _Flush:
         self._changes.append(change)
         return True
 
-    def write(self, stamp: Stamp) -> None:
+    def write(self, engine: DuckEngine, stamp: Stamp) -> None:
         if self._changes:
             stamp.used = True
             _append(stamp.writer, "corrections", _correction_columns(self._changes, stamp))
             _append(stamp.writer, "superseded", _superseded_columns(self._changes, stamp))
             replacing = [change for change in self._changes if change.row is not None]
             if replacing:
-                _append(stamp.writer, "facts", _fact_columns(replacing, stamp))
+                arrivals.append_facts(engine, stamp.writer, _held(_fact_columns(replacing, stamp)))
             _append(stamp.writer, "request_keys", _request_keys(replacing, stamp))
         _append(stamp.writer, "outcomes", _outcome_columns(self._kept, stamp))
 
@@ -194,9 +198,13 @@ def _outcomes(writer: duckdb.DuckDBPyConnection, entries: Sequence[Entry]) -> di
 
 def _append(writer: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, Values]) -> None:
     """Appends rows; columns that hold nothing are left out."""
-    held = {name: values for name, values in columns.items() if any(value is not None for value in values)}
-    if held:
+    if held := _held(columns):
         arrivals.append(writer, table, held)
+
+
+def _held(columns: Mapping[str, Values]) -> dict[str, Values]:
+    """Those that hold anything."""
+    return {name: values for name, values in columns.items() if any(value is not None for value in values)}
 
 
 def _correction_columns(changes: Sequence[Change], stamp: Stamp) -> dict[str, Values]:

@@ -16,6 +16,7 @@ import duckdb
 
 from tallybook.core.errors import Overloaded, StorageDamaged, StorageFull
 from tallybook.storage.duckdb import runs
+from tallybook.storage.duckdb.used_columns import UsedColumns
 
 # Automatic checkpoints run inside the commit that crosses the threshold and stall it for seconds; this is only the
 # safety net below the checkpoints that the writer makes in quiet moments.
@@ -89,6 +90,7 @@ class DuckEngine:
         self._beside = threading.Lock()
         """Held by who writes beside the writer, who can't fold in the log meanwhile."""
         self._shown = _Shown(None)
+        self.used_columns = UsedColumns()
         self._readers = threading.Condition()
         self._idle: list[duckdb.DuckDBPyConnection] = []
         self._lent: list[duckdb.DuckDBPyConnection] = []
@@ -142,7 +144,11 @@ class DuckEngine:
             connection = self._lend()
             with self._lent_out(connection):
                 connection.execute("RESET operator_memory_limit")  # which is for questions
-                yield connection
+                try:
+                    yield connection
+                finally:
+                    with suppress(duckdb.Error):
+                        self._bound(connection)
 
     @contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -232,7 +238,6 @@ class DuckEngine:
     def _begin_reading(self) -> duckdb.DuckDBPyConnection:
         cursor = self._lend()
         try:
-            cursor.execute(f"SET operator_memory_limit = '{self._query_memory}'")
             self._begin_as_shown(cursor)
         except BaseException:
             _roll_back(cursor)
@@ -275,10 +280,13 @@ class DuckEngine:
         while True:
             with self._readers:
                 if self._connection is not None:
-                    cursor = self._idle.pop() if self._idle else self._connection.cursor()
+                    cursor = self._idle.pop() if self._idle else self._bound(self._connection.cursor())
                     self._lent.append(cursor)
                     return cursor
             self._open_connection()
+
+    def _bound(self, cursor: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+        return cursor.execute(f"SET operator_memory_limit = '{self._query_memory}'")
 
     def _take_back(self, cursor: duckdb.DuckDBPyConnection) -> None:
         with self._readers:
@@ -308,6 +316,7 @@ class DuckEngine:
         try:
             _migrate(connection, self.path)
             runs.remove_replaced(connection, runs.newest(connection))
+            self.used_columns.read(connection)
         except duckdb.Error as error:
             self._tell(error)
             raise

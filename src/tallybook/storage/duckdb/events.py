@@ -151,7 +151,7 @@ class DuckEventStore:
                 arrivals.put(writer, commit)
             else:
                 parts = [arrivals.stamped(part, commit) for part in ready] or arrivals.facts_of(commit)
-                arrivals.spread(writer, parts)
+                arrivals.spread(self._engine, writer, parts)
                 waiting = 0
         self._seq, self._recorded_at_us, self._waiting = commit.seq, commit.recorded_at_us, waiting
 
@@ -159,7 +159,7 @@ class DuckEventStore:
         self._refresh()
         if self._waiting:
             with self._engine.transaction() as writer:
-                arrivals.spread(writer)
+                arrivals.spread(self._engine, writer)
             self._waiting = 0
 
     def _find(self, identities: Iterable[bytes]) -> dict[bytes, _Known]:

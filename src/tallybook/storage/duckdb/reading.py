@@ -1,6 +1,6 @@
 """Reads of the event store: runs the SQL of `usage_sql.py` on a cursor per thread, a few at a time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice, product
@@ -84,7 +84,7 @@ class DuckUsageStore:
                 plan = _on_days(plan, days)
             elif plan.with_total:
                 total = _rows(reader, usage_sql.counted(plan, corrected=_has_corrections(reader, plan.span)))[0][0]
-            return EventSlice(_newest_events(reader, plan), seq_max, total)
+            return EventSlice(self._newest_events(reader, plan), seq_max, total)
 
     def find_event(
         self, reach: Reach, uid: str, as_of_us: int | None, *, with_voided: bool = False
@@ -93,7 +93,7 @@ class DuckUsageStore:
             span = _capped(reader, Span(reach.org_ids, STORABLE, with_voided=with_voided), as_of_us)
             found = read_events(
                 reader,
-                usage_sql.events(span, [UUID(uid)], reach.conditions, corrected=_has_corrections(reader, span)),
+                usage_sql.events(self._columns, span, [UUID(uid)], reach.conditions, corrected=True),
             )
         return found[0] if found else None
 
@@ -117,6 +117,28 @@ class DuckUsageStore:
         ):
             yield reader
 
+    @property
+    def _columns(self) -> Sequence[str]:
+        return self._engine.used_columns.of(usage_sql.EVENT_COLUMNS)
+
+    def _newest_events(self, reader: duckdb.DuckDBPyConnection, plan: ListPlan) -> Sequence[EventRecord]:
+        """The uids first, then their rows: sorting all columns of everything would cost many times as much."""
+        uids: list[UUID] | None = None
+        identities, requests = _lookup_keys(plan)
+        if identities:
+            candidates = _rows(reader, usage_sql.located(identities, requests))
+            if not candidates:
+                return ()
+            plan = _narrowed(plan, [instant for instant, _ in candidates])
+            uids = [uid for _, uid in candidates] if len(candidates) <= _CANDIDATES_MAX else None
+            if uids and not plan.offset and len(uids) <= plan.limit:
+                return read_events(reader, usage_sql.listed_events(self._columns, plan, uids, corrected=True))
+        chosen = _newest(reader, plan, uids)
+        if not chosen:
+            return ()
+        span = _narrowed(plan, [instant for instant, _ in chosen]).span
+        return read_events(reader, usage_sql.events(self._columns, span, [uid for _, uid in chosen], corrected=True))
+
 
 def _aggregates(reader: duckdb.DuckDBPyConnection, plan: AggregatePlan, sql: Sql) -> Aggregates:
     """The rows of `usage_sql.aggregate`, turned into columns a few at a time, while they are in the cache."""
@@ -133,27 +155,6 @@ def _sums(plan: AggregatePlan, found: Aggregates) -> Iterator[Sequence[Number]]:
     for name, column in zip(plan.measures, found.numbers, strict=True):
         if MEASURES[name].aggregate is Aggregate.SUM:
             yield column
-
-
-def _newest_events(reader: duckdb.DuckDBPyConnection, plan: ListPlan) -> Sequence[EventRecord]:
-    """The uids first, then their rows: sorting all columns of everything would cost many times as much."""
-    uids: list[UUID] | None = None
-    identities, requests = _lookup_keys(plan)
-    if identities:
-        candidates = _rows(reader, usage_sql.located(identities, requests))
-        if not candidates:
-            return ()
-        plan = _narrowed(plan, [instant for instant, _ in candidates])
-        uids = [uid for _, uid in candidates] if len(candidates) <= _CANDIDATES_MAX else None
-        if uids and not plan.offset and len(uids) <= plan.limit:
-            corrected = _has_corrections(reader, plan.span)
-            return read_events(reader, usage_sql.listed_events(plan, uids, corrected=corrected))
-    chosen = _newest(reader, plan, uids)
-    if not chosen:
-        return ()
-    span = _narrowed(plan, [instant for instant, _ in chosen]).span
-    corrected = _has_corrections(reader, span)
-    return read_events(reader, usage_sql.events(span, [uid for _, uid in chosen], corrected=corrected))
 
 
 def _newest(reader: duckdb.DuckDBPyConnection, plan: ListPlan, uids: Sequence[UUID] | None) -> list[tuple[Any, ...]]:
@@ -249,7 +250,9 @@ def _rows(reader: duckdb.DuckDBPyConnection, sql: Sql) -> list[tuple[Any, ...]]:
 
 def read_events(reader: duckdb.DuckDBPyConnection, sql: Sql) -> list[EventRecord]:
     """What `usage_sql.events` asks for, newest first."""
-    found = [_event(dict(zip(usage_sql.EVENT_COLUMNS, row, strict=True))) for row in _rows(reader, sql)]
+    rows = _rows(reader, sql)
+    names = [name for name, *_ in reader.description]
+    found = [_event(dict(zip(names, row, strict=True))) for row in rows]
     return sorted(found, key=lambda event: (event.occurred_at_us, event.uid), reverse=True)
 
 
@@ -262,16 +265,21 @@ def _event(row: dict[str, Any]) -> EventRecord:
         occurred_at_us=row["occurred_at"],
         recorded_at_us=row["recorded_at"],
         event_id=row["event_id"],
-        fields={name: row[name] for name in usage_sql.FIELDS if row[name] is not None},
-        usage={name: row[name] for name in COUNTERS if row[name] is not None},
+        fields=_held(row, usage_sql.FIELDS),
+        usage=_held(row, COUNTERS),
         pricing=row["pricing"],
-        price_id=row["price_id"],
-        matched=row["matched"],
-        cost_pico=row["cost"],
+        price_id=row.get("price_id"),
+        matched=row.get("matched"),
+        cost_pico=row.get("cost"),
         known_cost_pico=row["known_cost"],
-        unpriced_units=tuple(row["unpriced_units"].split(",")) if row["unpriced_units"] else (),
-        lines={name: row[f"cost_{name}"] for name in usage_sql.LINES if row[f"cost_{name}"] is not None},
-        pools={name: row[f"pool_{name}"] for name in usage_sql.POOLED if row[f"pool_{name}"] is not None},
-        refunded=row["refunded"] is True,
+        unpriced_units=tuple(units.split(",")) if (units := row.get("unpriced_units")) else (),
+        lines=_held(row, usage_sql.LINES, "cost_"),
+        pools=_held(row, usage_sql.POOLED, "pool_"),
+        refunded=row.get("refunded") is True,
         voided=row["voided"],
     )
+
+
+def _held(row: dict[str, Any], names: Iterable[str], prefix: str = "") -> dict[str, Any]:
+    """What the row holds under these names; a column that no fact has a value in may not have been read."""
+    return {name: value for name in names if (value := row.get(prefix + name)) is not None}

@@ -95,8 +95,8 @@ EVENT_COLUMNS = (
     *COUNTERS,
     *(f"cost_{name}" for name in LINES),
     *(f"pool_{name}" for name in POOLED),
-    "voided",
 )
+"""All that is read of an event."""
 
 
 def aggregate(plan: AggregatePlan, *, corrected: bool, in_64_bits: bool = False) -> Sql:
@@ -186,26 +186,28 @@ def listed(plan: ListPlan, uids: Sequence[UUID] | None = None, *, corrected: boo
     return in_force(plan.span, corrected=corrected) + _and(_list_conditions(plan, uids))
 
 
-def events(span: Span, uids: Sequence[UUID], conditions: Iterable[Condition] = (), *, corrected: bool) -> Sql:
-    """Rows of `EVENT_COLUMNS`, in no order: to sort so many columns takes longer to plan than all the rest.
+def events(
+    columns: Sequence[str], span: Span, uids: Sequence[UUID], conditions: Iterable[Condition] = (), *, corrected: bool
+) -> Sql:
+    """Rows of these columns and `voided`, in no order: to sort so many takes longer to plan than all the rest.
 
     Not `corrected`: every revision, in force or not.
     """
     return (
-        _event_columns(span, corrected=corrected)
+        _event_columns(columns, span, corrected=corrected)
         + in_force(span, corrected=corrected)
         + _and([one_of("fact.uid", uids), *map(_holds, conditions)])
     )
 
 
-def listed_events(plan: ListPlan, uids: Sequence[UUID], *, corrected: bool) -> Sql:
+def listed_events(columns: Sequence[str], plan: ListPlan, uids: Sequence[UUID], *, corrected: bool) -> Sql:
     """As `events`, of those that a plan lists on all its pages."""
-    return _event_columns(plan.span, corrected=corrected) + listed(plan, uids, corrected=corrected)
+    return _event_columns(columns, plan.span, corrected=corrected) + listed(plan, uids, corrected=corrected)
 
 
-def _event_columns(span: Span, *, corrected: bool) -> Sql:
+def _event_columns(columns: Sequence[str], span: Span, *, corrected: bool) -> Sql:
     voided = is_voided(span) if corrected and span.with_voided else Sql("false")
-    return Sql("SELECT " + ", ".join(EVENT_COLUMNS[:-1]) + ",") + voided
+    return Sql("SELECT") + joined(", ", [*map(Sql, columns), voided + Sql("AS voided")])
 
 
 def located(identities: Sequence[UUID], requests: Sequence[UUID]) -> Sql:

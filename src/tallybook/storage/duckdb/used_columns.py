@@ -1,0 +1,32 @@
+"""Which columns of `facts` hold anything. Of 145, most stores use some forty; each that is read takes time to plan."""
+
+from collections.abc import Iterable
+
+import duckdb
+
+
+class UsedColumns:
+    """At least those that hold a value in any fact that a reader can see.
+
+    Known from DuckDB's statistics when the file is opened, and told by whoever appends facts, before the commit.
+    """
+
+    def __init__(self) -> None:
+        self._names: frozenset[str] = frozenset()
+
+    def of(self, names: Iterable[str]) -> list[str]:
+        """Those of the names, in their order."""
+        known = self._names
+        return [name for name in names if name in known]
+
+    def tell(self, names: Iterable[str]) -> None:
+        """Says that facts with values in these columns are about to be seen."""
+        if not self._names.issuperset(names):
+            self._names = self._names.union(names)
+
+    def read(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Adds those of the file."""
+        names = [name for name, *_ in connection.execute("DESCRIBE facts").fetchall()]
+        known = connection.execute(f"SELECT {', '.join(map('stats({})'.format, names))} FROM facts LIMIT 1").fetchone()
+        if known is not None:
+            self.tell([name for name, stats in zip(names, known, strict=True) if stats["has_no_null"]])
