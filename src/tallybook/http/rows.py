@@ -1,18 +1,27 @@
-"""Rows of a report as JSON, out of columns. There may be very many: nothing is made for a row but what is encoded."""
+"""A page of a report as JSON, out of columns.
 
-from collections.abc import Iterator, Mapping, Sequence
+There may be very many rows: nothing is made for each but what is encoded, and the interpreter is let go often.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 import msgspec
 
 _AT_ONCE = 500
-"""Rows for which the interpreter is held in one go: meanwhile neither the event loop nor the writer gets a turn."""
+"""Rows for which the interpreter is held: meanwhile neither the event loop nor the writer gets a turn."""
 
 _encode = msgspec.json.Encoder().encode
 
 Columns = Mapping[str, Sequence[Any]]
 """The values of each field of a row, by its name, one for each row."""
+
+
+def page_json(buckets: Iterable[Mapping[str, Any]], next_page: str | None) -> bytes:
+    """The page of these buckets, as all dialects have it. One after the other: each is gone when it is encoded."""
+    ending = _encode({"has_more": next_page is not None, "next_page": next_page})
+    return b'{"object":"page","data":[%b],%b' % (b",".join(map(_encode, buckets)), ending[1:])
 
 
 def rows_json(columns: Columns, rows: slice) -> msgspec.Raw:

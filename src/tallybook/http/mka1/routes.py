@@ -80,7 +80,8 @@ def _bucket_endpoint(
     def bucket_usage(request: Request, caller: CallerOf) -> Response:
         params = parse(operation.params, request.query_params.multi_items(), operation.dimensions)
         query = to_query(operation, params, caller, buckets_max=unpaged_buckets_max)
-        return _response(to_wire_page(operation, query, _asked(usage, query, "start_time")))
+        body = to_wire_page(operation, query, _asked(usage, query, "start_time"))
+        return Response(body, media_type="application/json")
 
     return bucket_usage
 

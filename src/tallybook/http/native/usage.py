@@ -7,7 +7,6 @@ from enum import StrEnum
 from itertools import pairwise, repeat
 from typing import Annotated
 
-import msgspec
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
@@ -23,7 +22,7 @@ from tallybook.http.access import CallerOf
 from tallybook.http.native import documents
 from tallybook.http.native.filters import Cursor, Filters, Instant, conditions_from, reach_from
 from tallybook.http.native.numbers import wire_numbers
-from tallybook.http.rows import Columns, parts_of, rows_json
+from tallybook.http.rows import Columns, page_json, parts_of, rows_json
 
 LIMIT_DEFAULT = 31
 
@@ -147,16 +146,11 @@ def _json_response(query: UsageQuery, page: UsagePage) -> Response:
         },
         **dict(zip(query.group_by, page.groups, strict=True)),
     }
-    body = {
-        "object": "page",
-        "data": [
-            {"start": start, "end": end, "results": rows_json(columns, rows)}
-            for (start, end), rows in zip(_instants(page), page.rows, strict=True)
-        ],
-        "has_more": page.next_page is not None,
-        "next_page": page.next_page,
-    }
-    return Response(msgspec.json.encode(body), media_type="application/json")
+    buckets = (
+        {"start": start, "end": end, "results": rows_json(columns, rows)}
+        for (start, end), rows in zip(_instants(page), page.rows, strict=True)
+    )
+    return Response(page_json(buckets, page.next_page), media_type="application/json")
 
 
 def _csv_response(query: UsageQuery, page: UsagePage) -> Response:

@@ -25,7 +25,7 @@ from tallybook.http.openai.operations import COST_GROUPS, COSTS_OBJECT, LINE_ITE
 from tallybook.http.openai.table import Table, spellings, table_of_lines, table_of_usage
 from tallybook.http.openai.wire import CostParams, OrganizationParams
 from tallybook.http.reach import reach_of
-from tallybook.http.rows import Columns, rows_json
+from tallybook.http.rows import Columns, page_json, rows_json
 
 COST_MEASURES = ("cost_usd", "unpriced_requests")
 
@@ -64,7 +64,7 @@ def to_cost_query(params: CostParams, caller: Caller) -> UsageQuery:
     return UsageQuery(**asked, measures=COST_MEASURES)
 
 
-def to_wire_page(operation: Operation, params: OrganizationParams, page: UsagePage) -> dict[str, Any]:
+def to_wire_page(operation: Operation, params: OrganizationParams, page: UsagePage) -> bytes:
     table = table_of_usage(params.group_by, page)
     columns = {
         "object": [operation.object] * table.length,
@@ -74,7 +74,7 @@ def to_wire_page(operation: Operation, params: OrganizationParams, page: UsagePa
     return _page(page.windows, table, columns, page.next_page)
 
 
-def to_wire_costs(params: CostParams, page: UsagePage) -> dict[str, Any]:
+def to_wire_costs(params: CostParams, page: UsagePage) -> bytes:
     """Costs of all lines together, and how many requests they do not cover because their cost is not known."""
     names = _cost_names(params)
     table = table_of_usage(names, page)
@@ -82,7 +82,7 @@ def to_wire_costs(params: CostParams, page: UsagePage) -> dict[str, Any]:
     return _page(page.windows, table, columns, page.next_page)
 
 
-def to_wire_lines(params: CostParams, page: LinePage) -> dict[str, Any]:
+def to_wire_lines(params: CostParams, page: LinePage) -> bytes:
     names = _cost_names(params)
     table = table_of_lines(names, page, by_line=LINE_ITEM in params.group_by)
     columns = {**_costs(names, table), **_lines(table.keys[-1], table.numbers[1])}
@@ -170,18 +170,14 @@ def _quantity_unit(item: LineItem | None) -> str | None:
     return "tokens" if item.unit.endswith("_tokens") else _QUANTITY_UNITS.get(item.unit, item.unit)
 
 
-def _page(windows: Iterable[TimeWindow], table: Table, columns: Columns, next_page: str | None) -> dict[str, Any]:
-    return {
-        "object": "page",
-        "data": [
-            {
-                "object": "bucket",
-                "start_time": window.start_us // SECOND_US,
-                "end_time": window.end_us // SECOND_US,
-                "results": rows_json(columns, rows),
-            }
-            for window, rows in zip(windows, table.rows, strict=True)
-        ],
-        "has_more": next_page is not None,
-        "next_page": next_page,
-    }
+def _page(windows: Iterable[TimeWindow], table: Table, columns: Columns, next_page: str | None) -> bytes:
+    buckets = (
+        {
+            "object": "bucket",
+            "start_time": window.start_us // SECOND_US,
+            "end_time": window.end_us // SECOND_US,
+            "results": rows_json(columns, rows),
+        }
+        for window, rows in zip(windows, table.rows, strict=True)
+    )
+    return page_json(buckets, next_page)
