@@ -82,8 +82,6 @@ class DuckEngine:
             "immediate_transaction_mode": True,
             # A checkpoint would merge and rewrite what runs are about to replace, in up to four times the time.
             "max_vacuum_tasks": 0,
-            # Queries take turns on DuckDB's own threads, and so do the commits of the writer.
-            "scheduler_process_partial": True,
         }
         self._writing = threading.RLock()
         """Held while the connection of the writer is used or replaced."""
