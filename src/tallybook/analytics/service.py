@@ -96,7 +96,7 @@ class UsageService:
         self._before_read()
         found = self._store.list_events(list_plan(query, after))
         events = tuple(found.events[: query.limit])
-        if len(found.events) <= query.limit:
+        if found.seq_max is None:
             return EventPage(events, None, found.total)
         last = events[-1]
         next_page = self._cursors.seal(query.question, (last.occurred_at_us, last.uid, found.seq_max))

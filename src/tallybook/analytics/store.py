@@ -26,13 +26,14 @@ class BucketLine(NamedTuple):
 
 
 class EventSlice(NamedTuple):
-    """At most `limit + 1` events, and the commit up to which they were read.
+    """At most `limit + 1` events.
 
-    `total`: of all pages, where it was asked for or came to be known.
+    `seq_max`: the commit up to which they were read; None where no page follows. `total`: of all pages, where it was
+    asked for or came to be known.
     """
 
     events: Sequence[EventRecord]
-    seq_max: int
+    seq_max: int | None
     total: int | None = None
 
 

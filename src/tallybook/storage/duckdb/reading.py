@@ -71,20 +71,20 @@ class DuckUsageStore:
 
     def list_events(self, plan: ListPlan) -> EventSlice:
         with self._snapshot() as reader:
-            seq_max = plan.span.seq_max
-            if seq_max is None:
-                seq_max = _newest_seq(reader, plan.as_of_us)
-            plan = _settled(reader, replace(plan, span=replace(plan.span, seq_max=seq_max)))
+            span = plan.span if plan.after is not None else _capped(reader, plan.span, plan.as_of_us)
+            plan = _settled(reader, replace(plan, span=span))
             total: int | None = None
             if plan.offset > _FAR_OFFSET:
                 days = _rows(reader, usage_sql.counted_by_day(plan, corrected=_has_corrections(reader, plan.span)))
                 total = sum(events for _, events in days)
                 if plan.offset >= total:
-                    return EventSlice((), seq_max, total)
+                    return EventSlice((), None, total)
                 plan = _on_days(plan, days)
             elif plan.with_total:
                 total = _rows(reader, usage_sql.counted(plan, corrected=_has_corrections(reader, plan.span)))[0][0]
-            return EventSlice(self._newest_events(reader, plan), seq_max, total)
+            events = self._newest_events(reader, plan)
+            seq_max = span.seq_max or _newest_seq(reader, None) if len(events) > plan.limit else None
+            return EventSlice(events, seq_max, total)
 
     def find_event(
         self, reach: Reach, uid: str, as_of_us: int | None, *, with_voided: bool = False
