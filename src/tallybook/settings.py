@@ -104,7 +104,7 @@ class Settings(BaseSettings):
         64 * 2**20,
         ge=2**20,
         description="Size of the event log in bytes at which a quiet moment is used to fold it in;"
-        " at twice as many it is done at once.",
+        " at three times as many it is done at once.",
     )
     start_check_seconds: int = Field(
         1, ge=0, description="Seconds for which each database file is read through at the start, to find damage."

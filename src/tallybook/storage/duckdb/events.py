@@ -22,9 +22,9 @@ _INDEXED_KEYS_MAX = 2_000
 _SPREAD_FROM = 1_000
 """Events, waiting and new, that are spread over `facts`; fewer wait."""
 
-_LONG_LOG = 2
-"""The log is folded in when it is this many times `wal_bytes_max` though no moment is quiet: later, it would hold up a
-commit for longer."""
+_LONG_LOG = 3
+"""The log is folded in when it is this many times `wal_bytes_max` though no moment is quiet: more often, the index of
+many keys would be written for few of them; later, it would take a start after a crash longer to read it."""
 
 
 _INSERTED = Outcome(Status.INSERTED, None)
