@@ -21,13 +21,13 @@ BALANCE = 100
 
 POINTS = {
     # How often the server passes each before it dies there: some corrections are through by then, some to come.
-    Failpoint.FLUSH_BEGUN: 20,
+    Failpoint.FLUSH_BEGUN: 12,
     Failpoint.HALF_POSTED: 4,
     Failpoint.HALF_CORRECTED: 4,
     Failpoint.EFFECT_DONE: 4,
-    Failpoint.JOB_DONE: 20,
-    Failpoint.BEFORE_COMMIT: 20,
-    Failpoint.AFTER_COMMIT: 20,
+    Failpoint.JOB_DONE: 12,
+    Failpoint.BEFORE_COMMIT: 12,
+    Failpoint.AFTER_COMMIT: 12,
     Failpoint.DELIVERY_BEGUN: 4,
     Failpoint.DELIVERED: 4,
 }

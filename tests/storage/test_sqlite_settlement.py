@@ -19,7 +19,7 @@ from tallybook.storage.duckdb.events import DuckEventStore
 from tallybook.storage.duckdb.settlement import DuckBilledEvents
 from tallybook.storage.sqlite.settlement import SqliteSettlementStore
 from tests.admin_rooms import StillClock
-from tests.storage.suites.settlement_store import ORG, SettlementStoreSuite
+from tests.storage.suites.settlement_store import ORG, SettlementStoreSuite, usage
 from tests.unit.ledger.rooms import OpenLedger
 
 
@@ -42,6 +42,19 @@ class TestSqliteSettlementStore(SettlementStoreSuite):
         self.room.close()
         self.room.open()
         self._take()
+
+    def test_delivered_rows_leave_their_place_to_those_that_come(self) -> None:
+        for number in range(5):
+            self.put(usage(str(number)))
+        newest = self.store.newest_waiting()
+        assert newest is not None
+        self.store.note_delivered(newest)
+        kept = []
+        for number in range(4):
+            self.put(usage(f"later {number}"))
+            kept.append(self.room.engine.read().execute("SELECT count(*) FROM outbox").fetchone()[0])
+        assert kept == [4, 3, 3, 4]
+        assert self.waiting() == [f"later {number}" for number in range(4)]
 
     def _take(self) -> None:
         self.store, self.writes = SqliteSettlementStore(self.room.engine), self.room.engine

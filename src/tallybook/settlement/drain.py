@@ -90,23 +90,37 @@ class Drain:
 
     def _run(self) -> None:
         while not self._closing:
-            self._try()
+            self._try(self._deliver_and_link)
+            if self._is_quiet():
+                self._try(self._outbox.remove_delivered)
             self._await_more()
-        self._try()
+        self._try(self._deliver_and_link)
+        self._try(self._outbox.remove_delivered)
 
-    def _try(self) -> None:
+    def _try(self, step: Callable[[], None]) -> None:
         try:
-            self._deliver_waiting()
-            self._catch_up()
-            self.is_caught_up = True
+            step()
         except Exception as error:
             self._give_up(error)
 
+    def _deliver_and_link(self) -> None:
+        self._deliver_waiting()
+        self._catch_up()
+        self.is_caught_up = True
+
+    def _is_quiet(self) -> bool:
+        """Whether nothing comes for a while."""
+        with self._changed:
+            return not self._changed.wait_for(self._is_called, _PAUSE_SECONDS)
+
     def _await_more(self) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: self._nudged or self._is_asked() or self._closing)
+            self._changed.wait_for(self._is_called)
             self._changed.wait_for(lambda: self._is_asked() or self._closing or self._is_worth_it(), _PAUSE_SECONDS)
             self._nudged = False
+
+    def _is_called(self) -> bool:
+        return self._nudged or self._is_asked() or self._closing
 
     def _is_asked(self) -> bool:
         return self._wanted > self._delivered
@@ -139,7 +153,7 @@ class Drain:
         with self._changed:
             self._delivered = newest
             self._changed.notify_all()
-        self._outbox.remove_delivered(newest)
+        self._outbox.note_delivered(newest)
         return newest
 
     def _parts(self, until: int, taken: list[Waiting]) -> Iterator[Sequence[Submission]]:

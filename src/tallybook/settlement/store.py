@@ -37,7 +37,7 @@ class Outbox(Protocol):
         ...
 
     def outbox_length(self) -> int:
-        """How many usages wait. Those of a commit that failed count until the next delivery."""
+        """How many usages wait."""
         ...
 
     def newest_waiting(self) -> int | None:
@@ -48,8 +48,12 @@ class Outbox(Protocol):
         """About `limit` usages of the commits behind that one; None when there are none."""
         ...
 
-    def remove_delivered(self, newest: int) -> None:
-        """All up to that number. Holds the calling thread until the commit."""
+    def note_delivered(self, newest: int) -> None:
+        """From now on nothing up to that number waits. Until it is removed, the next start finds it waiting again."""
+        ...
+
+    def remove_delivered(self) -> None:
+        """Removes what is left of what is delivered. Holds the calling thread until the commit."""
         ...
 
 

@@ -85,7 +85,7 @@ class SettlementStoreSuite(ABC):
             assert found.newest == self.store.newest_waiting()
             assert found.newest > newest
             newest = found.newest
-            self.store.remove_delivered(found.newest)
+            self.store.note_delivered(found.newest)
             assert (self.waiting(), self.store.outbox_length()) == ([], 0)
 
     def test_what_came_meanwhile_stays(self) -> None:
@@ -93,8 +93,25 @@ class SettlementStoreSuite(ABC):
         found = self.store.oldest_waiting(100)
         assert found is not None
         self.put(usage("b"), usage("c"))
-        self.store.remove_delivered(found.newest)
+        self.store.note_delivered(found.newest)
         assert (sorted(self.waiting()), self.store.outbox_length()) == (["b", "c"], 2)
+
+    def test_what_is_delivered_waits_again_after_a_restart_until_it_is_removed(self) -> None:
+        self.put(usage("a"), usage("b"))
+        for _ in range(2):
+            found = self.store.oldest_waiting(100)
+            assert found is not None
+            assert (sorted(self.waiting()), self.store.outbox_length()) == (["a", "b"], 2)
+            self.store.note_delivered(found.newest)
+            assert (self.waiting(), self.store.newest_waiting(), self.store.outbox_length()) == ([], None, 0)
+            self.reopen()
+        self.put(usage("c"))
+        found = self.store.oldest_waiting(100)
+        assert found is not None
+        self.store.note_delivered(found.newest)
+        self.store.remove_delivered()
+        self.reopen()
+        assert (self.waiting(), self.store.outbox_length()) == ([], 0)
 
     def test_a_command_that_fails_promises_nothing(self) -> None:
         def effect(tx: Tx) -> Record:

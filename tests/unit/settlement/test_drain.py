@@ -38,7 +38,10 @@ class Shelf(Outbox):
         rows = [row for row in self.rows if row[0] > after][:limit]
         return Waiting(rows[-1][0], [submission for _, submission in rows]) if rows else None
 
-    def remove_delivered(self, newest: int) -> None:
+    def remove_delivered(self) -> None:
+        pass
+
+    def note_delivered(self, newest: int) -> None:
         self.rows = [row for row in self.rows if row[0] > newest]
 
 

@@ -137,11 +137,11 @@ class SqliteEngine:
     def gathering(
         self,
         write: Callable[[sqlite3.Connection, Sequence[Item]], None],
-        committed: Callable[[], None] = lambda: None,
+        committed: Callable[[int], None] = lambda count: None,
     ) -> "Gathering[Item]":
         """Collects what the jobs of a commit add, for one `write` of all of it right before that commit.
 
-        `committed` is called after it, before anybody is answered.
+        `committed` is told how many there were, after it and before anybody is answered.
         """
         gathering = Gathering(write, committed)
         self._gatherings.append(gathering)
@@ -318,13 +318,12 @@ class Gathering(Generic[Item]):
     """
 
     def __init__(
-        self, write: Callable[[sqlite3.Connection, Sequence[Item]], None], committed: Callable[[], None]
+        self, write: Callable[[sqlite3.Connection, Sequence[Item]], None], committed: Callable[[int], None]
     ) -> None:
         self._write = write
         self._committed = committed
         self._items: list[Item] = []
-        self._kept = 0
-        self._written = False
+        self._kept = self._written = 0
 
     def __len__(self) -> int:
         return len(self._items)
@@ -344,17 +343,17 @@ class Gathering(Generic[Item]):
     def write(self, writer: sqlite3.Connection) -> None:
         if self._items:
             self._write(writer, self._items)
+            self._written = len(self._items)
             self._items = []
-            self._written = True
 
     def tell(self) -> None:
         if self._written:
-            self._written = False
-            self._committed()
+            self._committed(self._written)
+            self._written = 0
 
     def forget(self) -> None:
         self._items = []
-        self._written = False
+        self._written = 0
 
 
 def meant(error: Exception, path: Path) -> Exception:

@@ -23,6 +23,7 @@ _DECODE_CHANGES = msgspec.msgpack.Decoder(list[Change]).decode
 _PUT = "INSERT INTO outbox (id, events, payload) VALUES (?, ?, ?)"
 _WAITING = "SELECT id, payload, corrections FROM outbox WHERE id > ? ORDER BY id"
 _REMOVE = "DELETE FROM outbox WHERE id <= ?"
+_REMOVE_OLDEST = "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE id <= ? ORDER BY id LIMIT 2)"
 _LINK = """
     INTO usage_links (transaction_seq, uid, org_id, occurred_at, content)
     SELECT seq, ?, org_id, ?, ? FROM transactions WHERE id = ? AND org_id = ?
@@ -45,13 +46,19 @@ _AUDITED = 1_000
 
 
 class SqliteSettlementStore:
-    """Implements `settlement.store.SettlementStore`."""
+    """Implements `settlement.store.SettlementStore`.
+
+    A row that is delivered leaves its pages to one that is promised, in the same commit: removed on their own, all the
+    rows of a delivery would be overwritten, and each overwritten page would go through the log.
+    """
 
     def __init__(self, engine: SqliteEngine) -> None:
         self._engine = engine
+        self._delivered = 0
         # Numbers are counted here: the table would begin anew whenever it is empty.
         self._newest = self.newest_waiting() or 0
-        self._length = _length(engine.read())
+        # Events, each counted by one thread.
+        self._ever_promised, self._ever_delivered = self._count(self._newest), 0
         self._listener: Callable[[], None] = lambda: None
         self._promised = engine.gathering(self._promise, self._tell)
         self._linked = engine.gathering(_add_links)
@@ -60,7 +67,8 @@ class SqliteSettlementStore:
     def tell(self, listener: Callable[[], None]) -> None:
         self._listener = listener
 
-    def _tell(self) -> None:
+    def _tell(self, count: int) -> None:
+        self._ever_promised += count
         self._listener()
 
     def promise(self, transaction: Tx, change: Change) -> None:
@@ -70,15 +78,17 @@ class SqliteSettlementStore:
         self._promised.add(transaction, placed)
 
     def outbox_length(self) -> int:
-        return self._length + len(self._promised) + len(self._changes)
+        waiting = self._ever_promised - self._ever_delivered
+        return waiting + len(self._promised) + len(self._changes)
 
     def newest_waiting(self) -> int | None:
-        newest: int | None = self._engine.read().execute("SELECT max(id) FROM outbox").fetchone()[0]
+        found = self._engine.read().execute("SELECT max(id) FROM outbox WHERE id > ?", (self._delivered,))
+        newest: int | None = found.fetchone()[0]
         return newest
 
     def oldest_waiting(self, limit: int, after: int = 0) -> Waiting | None:
         newest, submissions, changes = 0, list[Submission](), list[Change]()
-        waiting = self._engine.read().execute(_WAITING, (after,))
+        waiting = self._engine.read().execute(_WAITING, (max(after, self._delivered),))
         for number, payload, corrections in waiting:
             newest = number
             submissions.extend(placed.submission() for placed in _DECODE(payload))
@@ -88,23 +98,27 @@ class SqliteSettlementStore:
                 break
         return Waiting(newest, submissions, changes) if newest else None
 
-    def remove_delivered(self, newest: int) -> None:
-        def remove(writer: sqlite3.Connection) -> None:
-            writer.execute(_REMOVE, (newest,))
-            # Counted, not subtracted: what a failed commit had promised counts no longer than until here.
-            self._length = _length(writer)
+    def note_delivered(self, newest: int) -> None:
+        self._ever_delivered += self._count(newest)
+        self._delivered = newest
 
-        self._engine.write_from_thread(remove)
+    def remove_delivered(self) -> None:
+        self._engine.write_from_thread(lambda writer: writer.execute(_REMOVE, (self._delivered,)))
+
+    def _count(self, until: int) -> int:
+        """Events that wait up to that number."""
+        wanted = "SELECT coalesce(sum(events), 0) FROM outbox WHERE id > ? AND id <= ?"
+        count: int = self._engine.read().execute(wanted, (self._delivered, until)).fetchone()[0]
+        return count
 
     def _promise(self, writer: sqlite3.Connection, placed: Sequence[Placed]) -> None:
         self._engine.reach(Failpoint.HALF_RECORDED)
         self._newest += 1
-        self._length += len(placed)
+        writer.execute(_REMOVE_OLDEST, (self._delivered,))
         writer.execute(_PUT, (self._newest, len(placed), _ENCODE(placed)))
 
     def _promise_changes(self, writer: sqlite3.Connection, changes: Sequence[Change]) -> None:
         self._newest += 1
-        self._length += len(changes)
         values = (self._newest, len(changes), _ENCODE([]), _ENCODE(changes))
         writer.execute("INSERT INTO outbox (id, events, payload, corrections) VALUES (?, ?, ?, ?)", values)
 
@@ -152,11 +166,6 @@ class SqliteSettlementStore:
             yield ([_linked(row) for row in part] for part in iter(lambda: found.fetchmany(_AUDITED), []))
         finally:
             reader.close()
-
-
-def _length(connection: sqlite3.Connection) -> int:
-    count: int = connection.execute("SELECT coalesce(sum(events), 0) FROM outbox").fetchone()[0]
-    return count
 
 
 def _values(org_id: str, link: Link) -> tuple[Any, ...]:
