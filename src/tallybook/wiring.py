@@ -32,12 +32,14 @@ from tallybook.corrections.direct import DirectCommitter, deliver
 from tallybook.corrections.repricing import Repricing
 from tallybook.corrections.service import CorrectionService
 from tallybook.corrections.undoing import Undoing
+from tallybook.corrections.verify import SumAudit
 from tallybook.http import credits, mka1, native, openai, ops, usage_log
 from tallybook.http.access import Gate
 from tallybook.http.app import create_app
 from tallybook.http.gateway import App, Gateway
 from tallybook.http.metrics import Metrics
 from tallybook.http.native import ingest
+from tallybook.http.native.verify import Audits
 from tallybook.http.rates import KeyRates
 from tallybook.jobs.expire_reservations import expire_reservations
 from tallybook.jobs.grant_plans import grant_plans
@@ -172,7 +174,7 @@ def build(
     apply = partial(deliver, metering.writer.submit_from_thread)
     drain = Drain(usage_links, metering.commit_from_thread, linking.catch_up, reach, apply)
     settlement = SettlementService(usage_links, ledger, pricing, sqlite, clock, outbox_max=settings.outbox_events_max)
-    audit = UsageAudit(usage_links, billed, drain.before_read, linking.linked_until)
+    usage_audit = UsageAudit(usage_links, billed, drain.before_read, linking.linked_until)
     cursors = Cursors(secret)
     usage = UsageService(
         DuckUsageStore(duck, Limits(settings.read_threads, settings.report_threads, settings.query_timeout_ms / 1000)),
@@ -196,7 +198,7 @@ def build(
     repricing = Repricing(usage, corrections, bulk, events_max=settings.correction_events_max)
     undoing = Undoing(book, bulk, drain.before_read, events_max=settings.correction_events_max)
     explaining = AuditService(usage, corrections, pricing, book, ledger.transactions_of, charged, clock)
-    refund_audit = RefundAudit(refunds, book, drain.before_read)
+    audits = Audits(ledger, usage_audit, RefundAudit(refunds, book, drain.before_read), SumAudit(book))
     admin_log = AdminLog([SqliteJournalLog(sqlite), DuckCorrectionLog(book)], drain.before_read)
     messages = Messages(message_store, partial(_policy_of, orgs), clock, bytes_max=settings.message_bytes_max)
     feedback_store = SqliteFeedbackStore(sqlite)
@@ -261,9 +263,7 @@ def build(
                 orgs,
                 pricing,
                 usage,
-                ledger,
-                audit,
-                refund_audit,
+                audits,
                 corrections,
                 repricing,
                 undoing,

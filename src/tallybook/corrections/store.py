@@ -1,6 +1,7 @@
 """What the corrections room asks of the event store."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from tallybook.analytics.answer import EventRecord
@@ -21,6 +22,14 @@ class Purge(NamedTuple):
     """A job of the event writer: to forget the outcomes from before that instant."""
 
     before_us: int
+
+
+@dataclass(frozen=True)
+class InForce:
+    """Of an org. The cost is what is known, of unpriced events too."""
+
+    events: int
+    cost_pico: int
 
 
 class CorrectionStore(Protocol):
@@ -44,6 +53,10 @@ class CorrectionStore(Protocol):
 
     def revisions(self, corrections: Sequence[CorrectionRecord]) -> Sequence[EventRecord]:
         """Every revision of the events of these corrections."""
+        ...
+
+    def in_force(self, org_id: str) -> tuple[InForce, InForce]:
+        """As it is listed, and as sums have it, of the same commit."""
         ...
 
 

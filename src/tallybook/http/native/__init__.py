@@ -29,11 +29,8 @@ from tallybook.http.native import (
 )
 from tallybook.http.native.documents import DOCUMENT
 from tallybook.http.native.errors import DIALECT
-from tallybook.ledger.service import LedgerService
 from tallybook.orgs.service import OrgService
 from tallybook.pricing.service import PricingService
-from tallybook.settlement.verify import UsageAudit
-from tallybook.settlement.verify_refunds import RefundAudit
 
 __all__ = ["DIALECT", "DOCUMENT", "routers"]
 
@@ -43,9 +40,7 @@ def routers(
     org_service: OrgService,
     pricing: PricingService,
     usage_service: UsageService,
-    ledger: LedgerService,
-    audit: UsageAudit,
-    refunds: RefundAudit,
+    audits: verify.Audits,
     correcting: CorrectionService,
     repricing_service: Repricing,
     undoing: Undoing,
@@ -68,5 +63,5 @@ def routers(
         keys.router(auth, cursors),
         orgs.router(org_service, cursors),
         prices.router(pricing, cursors, read_litellm),
-        verify.router(ledger, audit, refunds, org_service),
+        verify.router(audits, org_service),
     ]

@@ -1,10 +1,12 @@
 """`GET /v1/verify`: do balances and reservations follow from the facts, and does usage agree?"""
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
+from tallybook.corrections.verify import SumAudit
 from tallybook.http.access import CallerOf
 from tallybook.http.reach import reach_of
 from tallybook.ledger.service import LedgerService
@@ -41,21 +43,32 @@ class Verification(BaseModel):
     difference: BookDifference | None = Field(description="The first one; null if the books agree.")
 
 
-def router(ledger: LedgerService, audit: UsageAudit, refunds: RefundAudit, orgs: OrgService) -> APIRouter:
+@dataclass(frozen=True)
+class Audits:
+    """What is gone through, in this order."""
+
+    ledger: LedgerService
+    usage: UsageAudit
+    refunds: RefundAudit
+    sums: SumAudit
+
+
+def router(audits: Audits, orgs: OrgService) -> APIRouter:
     routes = APIRouter(tags=["ledger"])
 
     @routes.get("/v1/verify")
     def verify_ledger(asked: Annotated[VerifyQuery, Query()], caller: CallerOf) -> Verification:
         """Rebuilds balances and reservations from transactions and reservation facts, up to the first difference.
 
-        Usage is held against the transactions that it explains, and its corrections against what they gave back.
+        Usage is held against the transactions that it explains, its corrections against what they gave back, and the
+        sums of usage against the events that are in force.
         """
         org_ids = reach_of(caller, all_orgs=asked.all_orgs).org_ids
         total = Verification(
             orgs=0, accounts=0, transactions=0, reservations=0, usage_records=0, corrections=0, difference=None
         )
         for org_id in _all_org_ids(orgs) if org_ids is None else org_ids:
-            _add(total, org_id, ledger, audit, refunds)
+            _add(total, org_id, audits)
             if total.difference is not None:
                 break
         return total
@@ -63,21 +76,21 @@ def router(ledger: LedgerService, audit: UsageAudit, refunds: RefundAudit, orgs:
     return routes
 
 
-def _add(total: Verification, org_id: str, ledger: LedgerService, audit: UsageAudit, refunds: RefundAudit) -> None:
-    verified = ledger.verify(org_id)
+def _add(total: Verification, org_id: str, audits: Audits) -> None:
+    verified = audits.ledger.verify(org_id)
     total.orgs += 1
     total.accounts += verified.accounts
     total.transactions += verified.transactions
     total.reservations += verified.reservations
     difference = verified.difference
     if difference is None:
-        usage = audit.verify(org_id)
+        usage = audits.usage.verify(org_id)
         total.usage_records += usage.usage_records
         difference = usage.difference
     if difference is None:
-        corrected = refunds.verify(org_id)
+        corrected = audits.refunds.verify(org_id)
         total.corrections += corrected.corrections
-        difference = corrected.difference
+        difference = corrected.difference or audits.sums.verify(org_id)
     if difference is not None:
         total.difference = BookDifference(org_id=org_id, **vars(difference))
 

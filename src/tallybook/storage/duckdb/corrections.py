@@ -15,13 +15,13 @@ from tallybook.core.time_window import TimeWindow
 from tallybook.core.unit_of_work import Record, RepeatedWithOtherBody, record_of_refusal
 from tallybook.corrections.errors import Overtaken
 from tallybook.corrections.model import Action, Change, CorrectionRecord
-from tallybook.corrections.store import Entry, Purge
+from tallybook.corrections.store import Entry, InForce, Purge
 from tallybook.settlement.store import Claim
 from tallybook.storage.duckdb import arrivals, usage_sql
 from tallybook.storage.duckdb.columns import Values, fact_parts, joined
 from tallybook.storage.duckdb.engine import DuckEngine
 from tallybook.storage.duckdb.events import DuckEventStore, Stamp
-from tallybook.storage.duckdb.in_force import Sql, one_of
+from tallybook.storage.duckdb.in_force import Sql, in_force, one_of
 from tallybook.storage.duckdb.reading import read_events
 
 _CORRECTIONS = """
@@ -77,6 +77,19 @@ class DuckCorrections:
         uids = [UUID(each.uid) for each in corrections]
         with arrivals.reading(self._engine) as reader:
             return read_events(reader, self._revisions(span, uids))
+
+    def in_force(self, org_id: str) -> tuple[InForce, InForce]:
+        span = Span((org_id,), STORABLE)
+        listed = Sql("SELECT count(*), sum(known_cost)") + in_force(span, corrected=True)
+        summed = (
+            Sql(f"SELECT sum(present), sum({usage_sql.value(0)}) FROM (")
+            + usage_sql.addends(span, Sql(""), [], ["known_cost"], corrected=True)
+            + Sql(")")
+        )
+        with arrivals.reading(self._engine) as reader:
+            rows = [reader.execute(sql.text, sql.parameters).fetchall()[0] for sql in (listed, summed)]
+        of_list, of_sums = (InForce(events or 0, cost or 0) for events, cost in rows)
+        return of_list, of_sums
 
     def _revisions(self, span: Span, uids: Sequence[UUID]) -> Sql:
         columns = self._engine.used_columns.of(usage_sql.EVENT_COLUMNS)
