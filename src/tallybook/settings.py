@@ -106,8 +106,8 @@ class Settings(BaseSettings):
         description="Size of the event log in bytes at which a quiet moment is used to fold it in;"
         " at three times as many it is done at once.",
     )
-    start_check_seconds: int = Field(
-        1, ge=0, description="Seconds for which each database file is read through at the start, to find damage."
+    start_check_seconds: float = Field(
+        0.25, ge=0, description="Seconds for which each database file is read through at the start, to find damage."
     )
     disk_reserve_bytes: int = Field(
         64 * 2**20,

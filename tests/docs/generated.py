@@ -16,7 +16,14 @@ from tallybook.settings import Settings
 
 BEGIN, END = "<!-- settings: begin -->\n", "<!-- settings: end -->\n"
 TERMINAL_WIDTH = 100
-_TYPES: dict[Any, str] = {str: "text", int: "integer", bool: "boolean", Path: "path", SecretStr: "secret text"}
+_TYPES: dict[Any, str] = {
+    str: "text",
+    int: "integer",
+    float: "number",
+    bool: "boolean",
+    Path: "path",
+    SecretStr: "secret text",
+}
 _UNITS = ("bytes", "events", "rows", "days", "seconds", "ms", "threads")
 
 

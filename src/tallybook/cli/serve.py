@@ -1,5 +1,6 @@
 """`tallybook serve`: the server in this process."""
 
+import gc
 from pathlib import Path
 
 import click
@@ -11,6 +12,7 @@ import click
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder of the databases (default ./data).")
 def serve(host: str | None, port: int | None, data_dir: Path | None) -> None:
     """Start the server. Every setting also exists as TALLYBOOK_… in the environment (docs/settings.md)."""
+    gc.disable()  # until the server runs: a start makes no garbage, and would be searched for it again and again
     try:
         from tallybook.server import CannotStart, run
     except ModuleNotFoundError as missing:
