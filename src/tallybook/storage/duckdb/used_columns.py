@@ -27,6 +27,11 @@ class UsedColumns:
     def read(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Adds those of the file."""
         names = [name for name, *_ in connection.execute("DESCRIBE facts").fetchall()]
-        known = connection.execute(f"SELECT {', '.join(map('stats({})'.format, names))} FROM facts LIMIT 1").fetchone()
+        columns = ", ".join(map("stats({})".format, names))
+        try:
+            known = connection.execute(f"SELECT {columns} FROM facts LIMIT 1").fetchone()
+        except duckdb.Error:  # damaged: that is told when it is read, and it may hold anything
+            self.tell(names)
+            return
         if known is not None:
             self.tell([name for name, stats in zip(names, known, strict=True) if stats["has_no_null"]])
