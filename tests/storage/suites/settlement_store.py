@@ -124,7 +124,17 @@ class SettlementStoreSuite(ABC):
             assert isinstance(answers[1], Conflict)
 
         asyncio.run(together())
-        assert self.waiting() == ["kept"]
+        assert (self.waiting(), self.store.outbox_length()) == (["kept"], 1)
+
+    def test_who_listens_is_told_after_each_commit_that_promises(self) -> None:
+        told: list[Sequence[str]] = []
+        self.store.tell(lambda: told.append(self.waiting()))
+        mine = self.paid(ORG)
+        self.link(ORG, Link(mine, b"a" * 16, 1))
+        assert told == []
+        self.put(usage("a"))
+        self.put(usage("b"))
+        assert told == [["a"], ["a", "b"]]
 
     def test_links_lead_from_transactions_of_their_org(self) -> None:
         mine, other = self.paid(ORG), self.paid("other")

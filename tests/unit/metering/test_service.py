@@ -314,3 +314,13 @@ def test_close_commits_what_was_accepted_and_takes_no_more(room: Room) -> None:
     assert room.shelf.closed_after == 8
     with pytest.raises(Overloaded, match="shutting down"):
         room.store(UsageEvent())
+
+
+def test_parts_from_a_thread_are_one_commit(room: Room) -> None:
+    parts = [room.prepare(*(UsageEvent(id=each) for each in ids)) for ids in ("ab", "", "c")]
+    room.shelf.answers["b"] = Outcome(Status.DUPLICATE, None)
+    outcomes = room.service.commit_from_thread(iter(parts))
+    assert [each.status for each in outcomes] == [Status.INSERTED, Status.DUPLICATE, Status.INSERTED]
+    assert [[each.event_id for each in commit] for commit in room.shelf.appended] == [["a", "b", "c"]]
+    assert room.service.commit_from_thread([[]]) == []
+    assert len(room.shelf.appended) == 1
