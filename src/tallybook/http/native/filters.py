@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from tallybook.analytics.query import Condition, Dimension, Reach, conditions_of
 from tallybook.auth.key import Caller
@@ -41,7 +41,12 @@ Flags = list[bool]
 
 
 class Filters(BaseModel):
-    """One field per `Dimension`: values of one filter are alternatives, different filters all hold."""
+    """One field per `Dimension`: values of one filter are alternatives, different filters all hold.
+
+    Any other name is refused: a filter that is misspelt would widen the answer without a word.
+    """
+
+    model_config = ConfigDict(extra="forbid")
 
     kind: Texts = []
     provider: Texts = []
