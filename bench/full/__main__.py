@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from bench import machine
-from bench.full import questions, served, store, written
+from bench.full import questions, sealed, served, store, written
+
+RUNS_OF = 2_000_000
+"""Events that are put in order to see what it costs commits."""
 
 RESULTS = Path(__file__).parent.parent / "results"
 
@@ -23,6 +26,7 @@ def main() -> None:
     report: dict[str, Any] = {"machine": machine.described(), "calibration": machine.calibration()}
     for events in given.events:
         report[f"{events}"] = _measured(events, given.repeats, given.ingest)
+    report["sealing"] = sealed.commits(RUNS_OF)
     report["calibration_after"] = machine.calibration()
     for line in _table(report, given.events):
         print(line)
@@ -72,6 +76,11 @@ def _table(report: dict[str, Any], sizes: list[int]) -> Iterator[str]:
         yield _row("keys on the disk, per event", events, f"{found['key_bytes_per_event']} bytes", "", "", "")
         yield _row("ready after a clean stop", events, f"{ready['after_stop']} s", "", "", "1 s")
         yield _row("ready after kill -9", events, f"{ready['after_kill']} s", "", "", "3 s")
+    beside, otherwise = (report["sealing"][name]["p99_ms"] for name in ("beside", "otherwise"))
+    ratio = round(beside / otherwise, 2)
+    yield _row(
+        "commits of 5 000 while a run is put in order", RUNS_OF, f"p99 {beside} ms", f"{otherwise} ms", f"{ratio}", "3"
+    )
 
 
 def _row(what: str, events: int, *cells: str) -> str:
