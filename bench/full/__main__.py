@@ -11,7 +11,7 @@ from typing import Any
 from bench import machine
 from bench.full import questions, sealed, served, store, written
 
-RUNS_OF = 2_000_000
+RUNS_OF = 1_100_000
 """Events that are put in order to see what it costs commits."""
 
 RESULTS = Path(__file__).parent.parent / "results"
