@@ -24,6 +24,12 @@ _CHECKPOINT_THRESHOLD = "1GB"
 
 _NEVER = "1000TB"
 
+_KEY_BYTES = 64
+"""Memory for each key, above `memory`: DuckDB never gives back what it has read of an index (46 bytes for each of 10
+million keys), and reads nearly all of it, as the keys are hashes."""
+
+_UNITS = {"bytes": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+
 _CHECKPOINT_ROOM = 2
 """Free space that a checkpoint is given, as a multiple of the log: it writes before it frees."""
 
@@ -64,7 +70,8 @@ class _Shown(NamedTuple):
 class DuckEngine:
     """Opens and migrates `path`. One thread writes; cursors are lent to readers, one per concurrent read.
 
-    `query_memory`: what one read may take for sorting and grouping, of all the `memory`; more goes to the disk.
+    `memory`: for all but the index of the keys, which gets what it needs. `query_memory`: what one read may take of it
+    for sorting and grouping; more goes to the disk.
 
     An error that invalidates the whole instance, as a checkpoint on a full disk does, makes the engine reopen the
     file by itself: readers and writer go on. What was committed is safe in the file and its log.
@@ -219,7 +226,9 @@ class DuckEngine:
         if self.wal_bytes == 0 or shutil.disk_usage(self.path.parent).free < _CHECKPOINT_ROOM * self.wal_bytes:
             return
         try:
-            self._open_connection().execute("CHECKPOINT")
+            connection = self._open_connection()
+            connection.execute("CHECKPOINT")
+            self._make_room_for_keys(connection)
         except duckdb.Error as error:
             self.revive()
             self._tell(error)
@@ -315,18 +324,33 @@ class DuckEngine:
             _migrate(connection, self.path)
             runs.remove_replaced(connection, runs.newest(connection))
             self.used_columns.read(connection)
+            self._memory_bytes = _memory_of(connection)
+            self._make_room_for_keys(connection)
         except duckdb.Error as error:
             self._tell(error)
             raise
         self.show_facts(None)
         return connection
 
+    def _make_room_for_keys(self, connection: duckdb.DuckDBPyConnection) -> None:
+        ((keys,),) = connection.execute("SELECT count(*) FROM keys").fetchall()
+        connection.execute(f"SET GLOBAL memory_limit = '{(self._memory_bytes + keys * _KEY_BYTES) // 2**10}KiB'")
+
     def _tell(self, error: BaseException) -> None:
         """Raises what callers can make something of, if DuckDB's error means such."""
         if _is_full(error):
             raise StorageFull from error
+        if isinstance(error, duckdb.OutOfMemoryException):
+            raise Overloaded("the event store has no memory left; duckdb_memory sets it") from error
         if isinstance(error, duckdb.Error) and _DAMAGED.search(str(error)):
             raise StorageDamaged(self.path, str(error)) from error
+
+
+def _memory_of(connection: duckdb.DuckDBPyConnection) -> int:
+    """The limit as configured, in bytes; DuckDB tells it as `953.6 MiB`."""
+    ((text,),) = connection.execute("SELECT current_setting('memory_limit')").fetchall()
+    number, unit = text.split()
+    return int(float(number) * _UNITS[unit])
 
 
 def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
