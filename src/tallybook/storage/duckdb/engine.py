@@ -80,8 +80,9 @@ class DuckEngine:
     def __init__(self, path: Path, *, memory: str, threads: int, query_memory: str = "128MB") -> None:
         self.path = path
         self._query_memory = query_memory
+        self._memory_bytes = _bytes_of(memory)
         self._config: dict[str, Any] = {
-            "memory_limit": memory,
+            # No memory limit yet: what the log holds is put into an index of unknown size.
             "threads": threads,
             "checkpoint_threshold": _CHECKPOINT_THRESHOLD,
             "temp_directory": str(path.with_suffix(".tmp")),
@@ -324,7 +325,6 @@ class DuckEngine:
             _migrate(connection, self.path)
             runs.remove_replaced(connection, runs.newest(connection))
             self.used_columns.read(connection)
-            self._memory_bytes = _memory_of(connection)
             self._make_room_for_keys(connection)
         except duckdb.Error as error:
             self._tell(error)
@@ -346,9 +346,10 @@ class DuckEngine:
             raise StorageDamaged(self.path, str(error)) from error
 
 
-def _memory_of(connection: duckdb.DuckDBPyConnection) -> int:
-    """The limit as configured, in bytes; DuckDB tells it as `953.6 MiB`."""
-    ((text,),) = connection.execute("SELECT current_setting('memory_limit')").fetchall()
+def _bytes_of(memory: str) -> int:
+    """What DuckDB understands by it, such as 1GB or 80%."""
+    with duckdb.connect(config={"memory_limit": memory}) as connection:
+        ((text,),) = connection.execute("SELECT current_setting('memory_limit')").fetchall()
     number, unit = text.split()
     return int(float(number) * _UNITS[unit])
 
