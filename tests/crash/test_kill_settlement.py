@@ -28,7 +28,8 @@ CONNECTIONS = 8
 POINTS = (Failpoint.HALF_RECORDED, Failpoint.DELIVERY_BEGUN, Failpoint.DELIVERED, Failpoint.UNLINKED)
 # The first commits of a start are none of a usage.
 COMMITS = (Failpoint.BEFORE_COMMIT, Failpoint.AFTER_COMMIT)
-KILLS = [f"{point}:{times}" for point in POINTS for times in ((1, 2, 5, 20) if LONG else (2,))]
+# A busy ledger is delivered from every three seconds or so.
+KILLS = [f"{point}:{times}" for point in POINTS for times in ((1, 2, 5, 10) if LONG else (2,))]
 KILLS += [f"{point}:{times}" for point in COMMITS for times in ((20, 41, 62, 83) if LONG else (40,))]
 
 
