@@ -1,5 +1,7 @@
 """Columns that no fact uses are not read; the first value in one is read at once, wherever it stands."""
 
+import sys
+import threading
 from pathlib import Path
 
 from tallybook.analytics.answer import EventRecord
@@ -10,6 +12,7 @@ from tallybook.storage.duckdb.engine import DuckEngine
 from tallybook.storage.duckdb.events import DuckEventStore
 from tallybook.storage.duckdb.limits import Limits
 from tallybook.storage.duckdb.reading import DuckUsageStore
+from tallybook.storage.duckdb.used_columns import UsedColumns
 from tests.admin_rooms import StillClock
 from tests.submissions import Submitter
 
@@ -54,3 +57,22 @@ def test_only_columns_with_values_are_read(tmp_path: Path) -> None:
     assert used == engine.used_columns.of(["uid", "input_tokens", "output_tokens", "cost_bytes", "ttft_ms"])
     assert used == ["uid", "input_tokens"]
     store.close()
+
+
+def test_what_several_tell_at_once_is_all_kept() -> None:
+    used = UsedColumns()
+    names = [[f"column_{teller}_{number}" for number in range(2_000)] for teller in range(4)]
+
+    def tell(own: list[str]) -> None:
+        for name in own:
+            used.tell([name])
+
+    tellers = [threading.Thread(target=tell, args=(own,)) for own in names]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    for teller in tellers:
+        teller.start()
+    for teller in tellers:
+        teller.join()
+    sys.setswitchinterval(before)
+    assert all(used.of(own) == own for own in names)

@@ -1,5 +1,6 @@
 """Which columns of `facts` hold anything. Of 145, most stores use some forty; each that is read takes time to plan."""
 
+import threading
 from collections.abc import Iterable
 
 import duckdb
@@ -13,6 +14,7 @@ class UsedColumns:
 
     def __init__(self) -> None:
         self._names: frozenset[str] = frozenset()
+        self._telling = threading.Lock()
 
     def of(self, names: Iterable[str]) -> list[str]:
         """Those of the names, in their order."""
@@ -22,7 +24,8 @@ class UsedColumns:
     def tell(self, names: Iterable[str]) -> None:
         """Says that facts with values in these columns are about to be seen."""
         if not self._names.issuperset(names):
-            self._names = self._names.union(names)
+            with self._telling:  # readers tell too, of what waits: none may undo what another has said
+                self._names = self._names.union(names)
 
     def read(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Adds those of the file."""
