@@ -79,7 +79,9 @@ class Settings(BaseSettings):
     key_requests_per_day: int | None = Field(None, ge=1, description="Requests of one key in a day (UTC), likewise.")
 
     duckdb_memory: str = Field(
-        "1GB", description="Memory of the event store, besides 64 bytes for each event for the index of their keys."
+        "1GB",
+        pattern=r"^\d+ ?([KMGT]i?B|%)$",
+        description="Memory of the event store, besides 64 bytes for each event for the index of their keys.",
     )
     duckdb_threads: int = Field(2, ge=1, description="Threads of the event store.")
     read_threads: int = Field(4, ge=1, description="Concurrent reads of usage; more wait.")
