@@ -87,7 +87,7 @@ def _word_errors(inner: FastAPI, table: Dialects, raw: RawRoutes, routes: Sequen
 
     @inner.exception_handler(RequestValidationError)
     async def unfit(request: Request, error: RequestValidationError) -> Response:
-        faults = [Fault(tuple(fault["loc"]), fault["msg"].removeprefix("Value error, ")) for fault in error.errors()]
+        faults = [Fault(tuple(fault["loc"]), _words(fault)) for fault in error.errors()]
         return answer(request, InvalidInput(faults))
 
     @inner.exception_handler(HTTPException)
@@ -102,6 +102,11 @@ def _word_errors(inner: FastAPI, table: Dialects, raw: RawRoutes, routes: Sequen
             offered = {*of_first, *_methods_at(routes, request), *beside} - {""}
             return answer(request, MethodNotAllowed(request.method, sorted(offered)))
         return answer(request, MalformedInput(str(error.detail)))
+
+
+def _words(fault: Mapping[str, Any]) -> str:
+    """What is wrong, in a caller's words."""
+    return "is not known here" if fault["type"] == "extra_forbidden" else fault["msg"].removeprefix("Value error, ")
 
 
 def _methods_at(routes: Sequence[BaseRoute], request: Request) -> Iterator[str]:
