@@ -101,9 +101,16 @@ def test_only_who_may_name_others_logs_for_them(server: ServerProcess, http: htt
 
 def test_a_key_that_was_used_is_neither_kept_nor_shown(own_server: ServerProcess, tmp_path: Path) -> None:
     with own_server.start().client() as http:
-        secrets = ["pk_live_abc123", "sk-proj-0123456789abcdef", "hunter2hunter2", "abcd", "tb_wrong"]
+        secrets = [
+            "pk_live_abc123",
+            "sk-proj-0123456789abcdef",
+            "hunter2hunter2",
+            "abcd",
+            "tb_wrong",
+            "tb_e_0123456789abcdef",
+        ]
         shown = [log(http, api_key_used=text)["api_key_used"] for text in secrets]
-        assert shown == ["pk_live_…c123", "sk-proj-…cdef", "…ter2", "…", "tb_…rong"]
+        assert shown == ["pk_live_…c123", "sk-proj-…cdef", "…ter2", "…", "tb_…rong", "tb_…cdef"]
         made = http.post("/v1/keys", json={"name": "app", "role": "member", "user_id": "ana"}).json()
         record = log(http, api_key_used=made["key"])
         assert record["api_key_used"] == f"tb_…{made['key'][-4:]}"

@@ -2,7 +2,8 @@
 
 import re
 
-_PREFIX = re.compile(r"(?:[a-z]{1,8}[-_]){0,2}")
+# After `tb_` all is secret, and may begin like one more part of a prefix.
+_PREFIX = re.compile(r"tb_|(?:[a-z]{1,8}[-_]){0,2}")
 _SHOWN = 4
 
 
