@@ -15,6 +15,7 @@ from typing import Any
 import uvicorn
 from pydantic import SecretStr
 
+from tallybook.data_folder import open_data_folder
 from tallybook.http.body import read_body
 from tallybook.server import tune_process
 from tallybook.settings import Settings
@@ -66,7 +67,7 @@ def _serve(data_dir: Path, settings: dict[str, Any]) -> None:
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
-    tallybook = build(configured, more_raw_routes={NOOP: {"POST": noop}})
+    tallybook = build(open_data_folder(configured), more_raw_routes={NOOP: {"POST": noop}})
     holder["gate"] = tallybook.gate
 
     class Server(uvicorn.Server):

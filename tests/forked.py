@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["tallybook.cli.main", "tallybook.cli.serve", "tallybook.server"])
+_CONTEXT.set_forkserver_preload(["tallybook.cli.main", "tallybook.cli.serve", "tallybook.server", "tallybook.wiring"])
 
 
 class ForkedProcess:

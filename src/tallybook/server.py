@@ -6,9 +6,10 @@ import logging
 import os
 import sys
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 import uvicorn
@@ -18,12 +19,15 @@ from tallybook.backups.errors import NotRestorable
 from tallybook.backups.restore import Restored, put_in_place
 from tallybook.core.errors import StorageDamaged, TallybookError
 from tallybook.core.failpoints import kill_at
+from tallybook.data_folder import open_data_folder
 from tallybook.settings import Settings
 from tallybook.storage.duckdb import engine as duckdb_engine
 from tallybook.storage.duckdb.held import is_held
 from tallybook.storage.private_file import write_private
 from tallybook.storage.sqlite import engine as sqlite_engine
-from tallybook.wiring import Tallybook, build
+
+if TYPE_CHECKING:
+    from tallybook.wiring import Tallybook
 
 log = structlog.get_logger("tallybook.server")
 
@@ -66,10 +70,15 @@ def restore(backup: Path, data_dir: Path, *, force: bool) -> Restored:
     return restored
 
 
-def _opened(settings: Settings) -> Tallybook:
+def _opened(settings: Settings) -> "Tallybook":
     _configure_log(settings.log_level)
     try:
-        return build(settings, reach=kill_at(os.environ.get("TALLYBOOK_FAILPOINT")))
+        with ThreadPoolExecutor(1) as beside:
+            folder = beside.submit(open_data_folder, settings, reach=kill_at(os.environ.get("TALLYBOOK_FAILPOINT")))
+            # Only now, as it loads the web framework and all rooms, for about as long as the files take.
+            from tallybook.wiring import build
+
+            return build(folder.result())
     except StorageDamaged as error:
         raise CannotStart(f"{error.path} is damaged: {error.why}; restore a backup") from error
     except (
@@ -106,7 +115,7 @@ def _settings(given: Mapping[str, Any]) -> Settings:
 class _Server(uvicorn.Server):
     """Tells where it listens: people on the terminal, other commands in `<data_dir>/server.json`."""
 
-    def __init__(self, tallybook: Tallybook, settings: Settings) -> None:
+    def __init__(self, tallybook: "Tallybook", settings: Settings) -> None:
         self._tallybook = tallybook
         self._settings = settings
         self._address_file = settings.data_dir / "server.json"
@@ -152,7 +161,7 @@ class _Server(uvicorn.Server):
         self._address_file.unlink(missing_ok=True)
 
 
-def _greet(url: str, tallybook: Tallybook, settings: Settings) -> None:
+def _greet(url: str, tallybook: "Tallybook", settings: Settings) -> None:
     key_file = settings.data_dir / "admin.key"
     if tallybook.new_admin_key is not None:
         key = f"{tallybook.new_admin_key}  (cluster admin; kept in {key_file}, shown only now)"

@@ -1,10 +1,8 @@
-"""Settings -> engines -> services -> app. The only file that knows everyone."""
+"""Engines -> services -> app. The only file that knows everyone."""
 
 import asyncio
-import secrets
 import shutil
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -17,14 +15,11 @@ from tallybook.analytics.service import UsageService
 from tallybook.audit.admin_log import AdminLog
 from tallybook.audit.service import AuditService
 from tallybook.auth.service import AuthService
-from tallybook.backups.errors import NotRestorable
-from tallybook.backups.restore import DRAFT
 from tallybook.backups.service import BackupService
 from tallybook.catalogues.installed import read_answer, read_lists
 from tallybook.catalogues.litellm import read_litellm
-from tallybook.core.clock import Clock, SystemClock
-from tallybook.core.errors import StorageDamaged, TallybookError
-from tallybook.core.failpoints import Reach, go_on
+from tallybook.core.clock import Clock
+from tallybook.core.errors import TallybookError
 from tallybook.core.paging import Cursors
 from tallybook.core.time_window import MINUTE_US
 from tallybook.core.unit_of_work import JournalEntry
@@ -34,6 +29,7 @@ from tallybook.corrections.repricing import Repricing
 from tallybook.corrections.service import CorrectionService
 from tallybook.corrections.undoing import Undoing
 from tallybook.corrections.verify import SumAudit
+from tallybook.data_folder import SECRET_FILE, DataFolder
 from tallybook.http import credits, mka1, native, openai, ops, usage_log
 from tallybook.http.access import Gate
 from tallybook.http.app import create_app
@@ -66,12 +62,10 @@ from tallybook.storage.duckdb.admin_log import DuckCorrectionLog
 from tallybook.storage.duckdb.backup import DuckBackup
 from tallybook.storage.duckdb.corrections import DuckCorrections
 from tallybook.storage.duckdb.engine import DuckEngine
-from tallybook.storage.duckdb.events import DuckEventStore
 from tallybook.storage.duckdb.limits import Limits
 from tallybook.storage.duckdb.reading import DuckUsageStore
 from tallybook.storage.duckdb.sealing import Sealer
 from tallybook.storage.duckdb.settlement import DuckBilledEvents
-from tallybook.storage.duckdb.start_check import read_through
 from tallybook.storage.private_file import write_private
 from tallybook.storage.sqlite.backup import SqliteBackup
 from tallybook.storage.sqlite.engine import SqliteEngine
@@ -79,7 +73,7 @@ from tallybook.storage.sqlite.feedback import SqliteFeedbackStore
 from tallybook.storage.sqlite.journal import SqliteJournal, SqliteJournalLog
 from tallybook.storage.sqlite.keys import SqliteKeyStore
 from tallybook.storage.sqlite.ledger import SqliteLedgerStore
-from tallybook.storage.sqlite.messages import PAGE_BYTES, SqliteMessageStore
+from tallybook.storage.sqlite.messages import SqliteMessageStore
 from tallybook.storage.sqlite.orgs import SqliteOrgStore
 from tallybook.storage.sqlite.plans import SqlitePlanStore
 from tallybook.storage.sqlite.prices import SqlitePriceStore
@@ -87,7 +81,6 @@ from tallybook.storage.sqlite.refunds import SqliteRefundStore
 from tallybook.storage.sqlite.settlement import SqliteSettlementStore
 
 ADMIN_KEY_FILE = "admin.key"
-_SECRET_FILE = "secret"
 _PURGE_SECONDS = 3600
 _SWEEP_SECONDS = 1
 _EXPIRY_SECONDS = 600
@@ -112,45 +105,10 @@ class Tallybook:
     close: Callable[[], None]
 
 
-def build(
-    settings: Settings,
-    clock: Clock | None = None,
-    more_raw_routes: Mapping[str, Mapping[str, App]] | None = None,
-    reach: Reach = go_on,
-) -> Tallybook:
-    """Opens the data folder and wires the server. `close` commits what was accepted and closes the files.
-
-    `reach` is called at the failpoints of the ledger file and of settlement.
-    """
-    clock = clock or SystemClock()
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    if (settings.data_dir / DRAFT).exists():
-        raise NotRestorable(f"a restore into {settings.data_dir} was not finished; restore again with --force")
-    events_path, ledger_path = settings.data_dir / "events.duckdb", settings.data_dir / "ledger.sqlite"
-    if ledger_path.exists() and not events_path.exists():
-        raise StorageDamaged(events_path, "it is missing beside a ledger")
-    secret = _secret(settings)
-    # DuckDB locks its file against other processes, so it is opened before anything is written.
-    duck = DuckEngine(
-        events_path,
-        memory=settings.duckdb_memory,
-        threads=settings.duckdb_threads,
-        query_memory=settings.query_memory,
-    )
-    events = DuckEventStore(
-        duck, clock, wal_bytes_max=settings.wal_bytes_max, disk_reserve_bytes=settings.disk_reserve_bytes
-    )
-    if events.newest_seq and not ledger_path.exists():
-        raise StorageDamaged(ledger_path, "it is missing beside events that are stored")
-    sqlite = SqliteEngine(ledger_path, clock, reach=reach)
-    said = SqliteEngine(
-        settings.data_dir / "messages.sqlite",
-        clock,
-        name="message",
-        migrations="message_migrations",
-        page_bytes=PAGE_BYTES,
-    )
-    _check_files(duck, [sqlite, said], settings.start_check_seconds)
+def build(folder: DataFolder, more_raw_routes: Mapping[str, Mapping[str, App]] | None = None) -> Tallybook:
+    """Wires the server. `close` commits what was accepted and closes the files."""
+    settings, clock, reach, secret = folder.settings, folder.clock, folder.reach, folder.secret
+    duck, events, sqlite, said = folder.duck, folder.events, folder.sqlite, folder.messages
     message_store = SqliteMessageStore(said)
     journal = SqliteJournal()
     orgs = OrgService(SqliteOrgStore(sqlite), sqlite, journal, clock)
@@ -313,16 +271,6 @@ def build(
     return Tallybook(app, gate, new_admin_key, lambda: drain.is_caught_up, close)
 
 
-def _check_files(duck: DuckEngine, others: Sequence[SqliteEngine], seconds: float) -> None:
-    """All side by side, so that a start is no later for several large files. Raises `StorageDamaged`."""
-    if not seconds:
-        return
-    with ThreadPoolExecutor() as pool:
-        checks = [pool.submit(read_through, duck, seconds), *(pool.submit(each.check, seconds) for each in others)]
-    for check in checks:
-        check.result()
-
-
 async def _first_start(orgs: OrgService, auth: AuthService, pricing: PricingService, settings: Settings) -> str | None:
     await orgs.ensure_default()
     if settings.price_catalogue and not pricing.has_catalogue():
@@ -388,18 +336,6 @@ async def _seal(sealer: Sealer) -> None:
         sealer.stop()  # the thread would be waited for
 
 
-def _secret(settings: Settings) -> bytes:
-    if settings.secret is not None:
-        return settings.secret.get_secret_value().encode()
-    return _kept_secret(settings.data_dir / _SECRET_FILE)
-
-
-def _kept_secret(path: Path) -> bytes:
-    if not path.exists():
-        write_private(path, secrets.token_hex(32))
-    return path.read_text().strip().encode()
-
-
 def _note_backup(sqlite: SqliteEngine, journal: SqliteJournal, clock: Clock, actor: str, name: str) -> None:
     """For the admin log: a backup has every key's secret in it."""
     entry = JournalEntry(CLUSTER, actor, "backup.begun", name, None, None)
@@ -408,7 +344,7 @@ def _note_backup(sqlite: SqliteEngine, journal: SqliteJournal, clock: Clock, act
 
 def _private_files(data_dir: Path, secret: bytes) -> dict[str, str]:
     """Without the secret no key of a restored ledger is valid, so it is kept wherever it came from."""
-    kept = {_SECRET_FILE: secret.decode()}
+    kept = {SECRET_FILE: secret.decode()}
     admin_key = data_dir / ADMIN_KEY_FILE
     return {**kept, ADMIN_KEY_FILE: admin_key.read_text()} if admin_key.exists() else kept
 

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
 from tallybook.auth.key import Role, Scope
+from tallybook.data_folder import open_data_folder
 from tallybook.http.access import ACCESS, Access
 from tallybook.settings import Settings
 from tallybook.wiring import Tallybook, build
@@ -150,7 +151,7 @@ def rows_where(scope: Scope | None, role: Role) -> set[str]:
 def tallybook(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tallybook]:
     folder = tmp_path_factory.mktemp("access")
     settings: dict[str, Any] = {"data_dir": folder, "admin_key": ADMIN_KEY, "price_catalogue": False}
-    built = build(Settings(**settings))
+    built = build(open_data_folder(Settings(**settings)))
     yield built
     built.close()
 

@@ -37,6 +37,7 @@ from tallybook.core.errors import (
     TooLarge,
     Unauthenticated,
 )
+from tallybook.data_folder import open_data_folder
 from tallybook.http import credits, mka1, native, openai, usage_log
 from tallybook.http.access import ACCESS
 from tallybook.http.dialect import InternalError
@@ -136,7 +137,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tallybook]:
     }
     places = [(prefix, name) for prefix in PREFIXES for name in FAILURES]
     raw = {f"{prefix}raw/{name}": {"GET": Failing(FAILURES[name][0])} for prefix, name in places}
-    built = build(Settings(**settings), more_raw_routes=raw)
+    built = build(open_data_folder(Settings(**settings)), more_raw_routes=raw)
     inner = built.app._inner
     assert isinstance(inner, FastAPI)
     for prefix, name in places:

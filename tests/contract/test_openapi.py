@@ -14,6 +14,7 @@ from fastapi.routing import iter_route_contexts
 from tallybook import __version__
 from tallybook.core.counters import COUNTERS
 from tallybook.core.money import COUNTER_MAX
+from tallybook.data_folder import open_data_folder
 from tallybook.http import credits, mka1, native, openai, usage_log
 from tallybook.http.access import ACCESS
 from tallybook.http.dialect import Dialect
@@ -39,7 +40,7 @@ FOREIGN = (mka1.DIALECT, openai.DIALECT, credits.DIALECT, usage_log.DIALECT)
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tallybook]:
     folder = tmp_path_factory.mktemp("openapi")
     settings: dict[str, Any] = {"data_dir": folder, "admin_key": ADMIN_KEY, "price_catalogue": False}
-    built = build(Settings(**settings))
+    built = build(open_data_folder(Settings(**settings)))
     yield built
     built.close()
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tallybook.data_folder import open_data_folder
 from tallybook.settings import Settings
 from tallybook.wiring import build
 from tests.admin_rooms import ADMIN_KEY, AppClient, StillClock
@@ -32,7 +33,7 @@ def clock() -> StillClock:
 @pytest.fixture
 def call(tmp_path: Path, clock: StillClock) -> Iterator[AppClient]:
     settings: dict[str, Any] = {"data_dir": tmp_path, "admin_key": ADMIN_KEY, "price_catalogue": False}
-    built = build(Settings(**settings, key_requests_per_hour=LIMIT), clock)
+    built = build(open_data_folder(Settings(**settings, key_requests_per_hour=LIMIT), clock))
     with asyncio.Runner() as runner:
         yield AppClient(built.app, runner)
     built.close()

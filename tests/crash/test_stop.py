@@ -1,5 +1,8 @@
 """SIGTERM drains: what was taken is answered and stored. A full queue and a full disk refuse, and recover."""
 
+import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -26,6 +29,16 @@ def test_sigterm_answers_what_is_in_flight(tmp_path: Path) -> None:
     # Nothing was taken without an answer either: what is stored was acknowledged.
     assert set(stored) == set(acknowledged)
     server.stop()
+
+
+def test_sigterm_ends_a_start(tmp_path: Path) -> None:
+    words = ("serve", "--port", "0", "--data-dir", str(tmp_path / "data"))
+    process = subprocess.Popen([sys.executable, "-m", "tallybook", *words])
+    while not (tmp_path / "data" / "events.duckdb").exists():
+        time.sleep(0.001)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=60) == -signal.SIGTERM
+    ServerProcess(tmp_path / "data").start().stop()
 
 
 def test_a_full_queue_refuses_with_retry_after(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tallybook.data_folder import open_data_folder
 from tallybook.settings import Settings
 from tallybook.wiring import build
 from tests.admin_rooms import ADMIN_KEY, AppClient, StillClock
@@ -58,7 +59,7 @@ def recorded() -> dict[str, Example]:
     """An example of every operation, by operation id."""
     with tempfile.TemporaryDirectory() as folder, asyncio.Runner() as runner:
         settings: dict[str, Any] = {"data_dir": folder, "admin_key": ADMIN_KEY, "price_catalogue": False}
-        built = build(Settings(**settings), StillClock())
+        built = build(open_data_folder(Settings(**settings), StillClock()))
         try:
             recorder = Recorder(AppClient(built.app, runner))
             _tell(recorder)

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tallybook.data_folder import open_data_folder
 from tallybook.settings import Settings
 from tallybook.wiring import Tallybook, build
 from tests.admin_rooms import ADMIN_KEY, AppClient, StillClock
@@ -251,7 +252,7 @@ def clock() -> StillClock:
 def app(tmp_path_factory: pytest.TempPathFactory, clock: StillClock) -> Iterator[Tallybook]:
     folder: Path = tmp_path_factory.mktemp("corrections")
     wanted: dict[str, Any] = {"data_dir": folder, "admin_key": ADMIN_KEY, "price_catalogue": False}
-    built = build(Settings(**wanted), clock)
+    built = build(open_data_folder(Settings(**wanted), clock))
     yield built
     built.close()
 

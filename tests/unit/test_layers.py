@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "tallybook"
-KNOW_ENGINES = {"wiring.py", "server.py"}
+KNOW_ENGINES = {"data_folder.py", "wiring.py", "server.py"}
 ENGINES = ("tallybook.storage", "duckdb", "sqlite3", "nanoarrow")
 
 

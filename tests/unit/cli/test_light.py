@@ -38,3 +38,9 @@ def test_commands_load_nothing_of_the_server() -> None:
 def test_help_loads_no_http_client() -> None:
     names = loaded_by("import sys; from tallybook.cli.main import main; print(*sys.modules)")
     assert not names & {"httpx", "rich"}
+
+
+def test_the_web_framework_is_loaded_beside_the_opening_of_files() -> None:
+    names = loaded_by("import sys; from tallybook.server import run; print(*sys.modules)")
+    assert "tallybook.data_folder" in names
+    assert not names & {"fastapi", "tallybook.wiring"}

@@ -1,0 +1,95 @@
+"""The data folder: its files opened, migrated and checked. It knows no rooms, so that these can be loaded meanwhile."""
+
+import secrets
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from tallybook.backups.errors import NotRestorable
+from tallybook.backups.restore import DRAFT
+from tallybook.core.clock import Clock, SystemClock
+from tallybook.core.errors import StorageDamaged
+from tallybook.core.failpoints import Reach, go_on
+from tallybook.settings import Settings
+from tallybook.storage.duckdb.engine import DuckEngine
+from tallybook.storage.duckdb.events import DuckEventStore
+from tallybook.storage.duckdb.start_check import read_through
+from tallybook.storage.private_file import write_private
+from tallybook.storage.sqlite.engine import SqliteEngine
+from tallybook.storage.sqlite.messages import PAGE_BYTES
+
+SECRET_FILE = "secret"
+
+
+@dataclass(frozen=True)
+class DataFolder:
+    """All that a server keeps, held by this process."""
+
+    settings: Settings
+    clock: Clock
+    reach: Reach
+    secret: bytes
+    duck: DuckEngine
+    events: DuckEventStore
+    sqlite: SqliteEngine
+    messages: SqliteEngine
+
+
+def open_data_folder(settings: Settings, clock: Clock | None = None, reach: Reach = go_on) -> DataFolder:
+    """`reach` is called at the failpoints of the ledger file and of settlement.
+
+    Raises `NotRestorable`, `StorageDamaged`, and the engines' `NewerDatabase` and `HeldDatabase`.
+    """
+    clock = clock or SystemClock()
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    if (settings.data_dir / DRAFT).exists():
+        raise NotRestorable(f"a restore into {settings.data_dir} was not finished; restore again with --force")
+    events_path, ledger_path = settings.data_dir / "events.duckdb", settings.data_dir / "ledger.sqlite"
+    if ledger_path.exists() and not events_path.exists():
+        raise StorageDamaged(events_path, "it is missing beside a ledger")
+    secret = _secret(settings)
+    # DuckDB locks its file against other processes, so it is opened before anything is written.
+    duck = DuckEngine(
+        events_path,
+        memory=settings.duckdb_memory,
+        threads=settings.duckdb_threads,
+        query_memory=settings.query_memory,
+    )
+    events = DuckEventStore(
+        duck, clock, wal_bytes_max=settings.wal_bytes_max, disk_reserve_bytes=settings.disk_reserve_bytes
+    )
+    if events.newest_seq and not ledger_path.exists():
+        raise StorageDamaged(ledger_path, "it is missing beside events that are stored")
+    sqlite = SqliteEngine(ledger_path, clock, reach=reach)
+    messages = SqliteEngine(
+        settings.data_dir / "messages.sqlite",
+        clock,
+        name="message",
+        migrations="message_migrations",
+        page_bytes=PAGE_BYTES,
+    )
+    _check_files(duck, [sqlite, messages], settings.start_check_seconds)
+    return DataFolder(settings, clock, reach, secret, duck, events, sqlite, messages)
+
+
+def _secret(settings: Settings) -> bytes:
+    if settings.secret is not None:
+        return settings.secret.get_secret_value().encode()
+    return _kept_secret(settings.data_dir / SECRET_FILE)
+
+
+def _kept_secret(path: Path) -> bytes:
+    if not path.exists():
+        write_private(path, secrets.token_hex(32))
+    return path.read_text().strip().encode()
+
+
+def _check_files(duck: DuckEngine, others: Sequence[SqliteEngine], seconds: float) -> None:
+    """All side by side, so that a start is no later for several large files. Raises `StorageDamaged`."""
+    if not seconds:
+        return
+    with ThreadPoolExecutor() as pool:
+        checks = [pool.submit(read_through, duck, seconds), *(pool.submit(each.check, seconds) for each in others)]
+    for check in checks:
+        check.result()
