@@ -11,7 +11,6 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-import structlog
 import uvicorn
 from pydantic import ValidationError
 
@@ -20,6 +19,7 @@ from tallybook.backups.restore import Restored, put_in_place
 from tallybook.core.errors import StorageDamaged, TallybookError
 from tallybook.core.failpoints import kill_at
 from tallybook.data_folder import open_data_folder
+from tallybook.log import configure_log
 from tallybook.settings import Settings
 from tallybook.storage.duckdb import engine as duckdb_engine
 from tallybook.storage.duckdb.held import is_held
@@ -29,7 +29,7 @@ from tallybook.storage.sqlite import engine as sqlite_engine
 if TYPE_CHECKING:
     from tallybook.wiring import Tallybook
 
-log = structlog.get_logger("tallybook.server")
+log = logging.getLogger("tallybook.server")
 
 
 class CannotStart(Exception):
@@ -71,7 +71,11 @@ def restore(backup: Path, data_dir: Path, *, force: bool) -> Restored:
 
 
 def _opened(settings: Settings) -> "Tallybook":
-    _configure_log(settings.log_level)
+    try:
+        configure_log(settings.log_level)
+    except KeyError:
+        known = "debug, info, warning, error"
+        raise CannotStart(f"bad settings: log_level: {settings.log_level!r} is none of {known}") from None
     try:
         with ThreadPoolExecutor(1) as beside:
             folder = beside.submit(open_data_folder, settings, reach=kill_at(os.environ.get("TALLYBOOK_FAILPOINT")))
@@ -154,7 +158,7 @@ class _Server(uvicorn.Server):
             write_private(self._address_file, json.dumps({"url": url, "pid": os.getpid()}))
         except OSError as error:  # on a full disk there is still much to read
             self._address_file.unlink(missing_ok=True)
-            log.warning("commands must be told where the server is", url=url, reason=str(error))
+            log.warning("commands must be told where the server is", extra={"url": url, "reason": str(error)})
 
     async def shutdown(self, sockets: Any = None) -> None:
         await super().shutdown(sockets)
@@ -171,27 +175,3 @@ def _greet(url: str, tallybook: "Tallybook", settings: Settings) -> None:
         key = f"in {key_file}"
     lines = [f"Tallybook   {url}", f"API docs    {url}/docs", f"Admin key   {key}", f"Data        {settings.data_dir}"]
     print("\n".join(lines), flush=True)
-
-
-def _configure_log(level: str) -> None:
-    number = logging.getLevelNamesMapping().get(level.upper())
-    if number is None:
-        raise CannotStart(f"bad settings: log_level: {level!r} is none of debug, info, warning, error")
-    shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
-    ]
-    structlog.configure(
-        processors=[*shared, structlog.processors.JSONRenderer()],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )
-    # What libraries say through the standard logger comes out in the same form.
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(processor=structlog.processors.JSONRenderer(), foreign_pre_chain=shared)
-    )
-    logging.basicConfig(handlers=[handler], level=max(number, logging.WARNING), force=True)

@@ -1,6 +1,7 @@
 """Engines -> services -> app. The only file that knows everyone."""
 
 import asyncio
+import logging
 import shutil
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -8,7 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import structlog
 from fastapi import FastAPI
 
 from tallybook.analytics.service import UsageService
@@ -90,7 +90,7 @@ _GRANTS_BEHIND_US_MAX = MINUTE_US
 _STARTED = "start"
 """Whom the admin log names for what a first start does."""
 
-log = structlog.get_logger("tallybook.jobs")
+log = logging.getLogger("tallybook.jobs")
 
 
 @dataclass(frozen=True)
@@ -287,7 +287,7 @@ async def _purge_outcomes(kept: Outcomes, clock: Clock, retention_days: int) -> 
         try:
             await purge_outcomes(kept, clock, retention_days=retention_days)
         except TallybookError as error:  # there is always a next time
-            log.warning("outcomes not purged", reason=str(error))
+            log.warning("outcomes not purged", extra={"reason": str(error)})
         await asyncio.sleep(_PURGE_SECONDS)
 
 
@@ -296,7 +296,7 @@ async def _expire_messages(messages: Messages) -> None:
         try:
             await messages.expire()
         except TallybookError as error:
-            log.warning("messages not expired", reason=str(error))
+            log.warning("messages not expired", extra={"reason": str(error)})
         await asyncio.sleep(_EXPIRY_SECONDS)
 
 
@@ -310,7 +310,7 @@ async def _expire_reservations(ledger: LedgerService) -> None:
         try:
             await expire_reservations(ledger)
         except TallybookError as error:
-            log.warning("reservations not expired", reason=str(error))
+            log.warning("reservations not expired", extra={"reason": str(error)})
         await asyncio.sleep(_SWEEP_SECONDS)
 
 
@@ -319,7 +319,7 @@ async def _grant_plans(plans: PlanService) -> None:
         try:
             await grant_plans(plans)
         except TallybookError as error:
-            log.warning("plans not granted", reason=str(error))
+            log.warning("plans not granted", extra={"reason": str(error)})
         await asyncio.sleep(_SWEEP_SECONDS)
 
 
@@ -330,7 +330,7 @@ async def _seal(sealer: Sealer) -> None:
                 while await asyncio.to_thread(sealer.seal):
                     pass
             except Exception as error:  # what has arrived is whole and can be read; there is always a next time
-                log.warning("events not put in order", reason=str(error))
+                log.warning("events not put in order", extra={"reason": str(error)})
             await asyncio.sleep(_SEAL_SECONDS)
     finally:
         sealer.stop()  # the thread would be waited for

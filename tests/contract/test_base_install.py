@@ -22,7 +22,6 @@ SERVER_ONLY = (
     "pydantic_settings",
     "re2",
     "starlette",
-    "structlog",
     "tzdata",
     "uvicorn",
     "uvloop",

@@ -9,6 +9,7 @@ import gzip
 import importlib
 import inspect
 import json
+import logging
 import pkgutil
 import re
 from collections.abc import Iterator, Mapping
@@ -18,7 +19,6 @@ from typing import Any, get_type_hints
 import httpx
 import pytest
 from fastapi import FastAPI
-from structlog.testing import capture_logs
 
 import tallybook
 from tallybook.analytics.answer import EventRecord
@@ -43,6 +43,7 @@ from tallybook.http.access import ACCESS
 from tallybook.http.dialect import InternalError
 from tallybook.ledger.model import Reservation
 from tallybook.ledger.model import Status as HoldStatus
+from tallybook.log import JsonLines
 from tallybook.metering.event import Outcome, Status
 from tallybook.settings import Settings
 from tallybook.wiring import Tallybook, build
@@ -146,13 +147,6 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tallybook]:
     built.close()
 
 
-@pytest.fixture(autouse=True)
-def log() -> Iterator[list[Any]]:
-    """The lines logged by the app in process."""
-    with capture_logs() as lines:
-        yield lines
-
-
 @pytest.fixture(scope="module")
 def call(app: Tallybook) -> Iterator[AppClient]:
     with asyncio.Runner() as runner:
@@ -199,9 +193,10 @@ def check(answer: httpx.Response, dialect: str, status: int, code: str, mka1_cod
 @pytest.mark.parametrize("name", FAILURES)
 @pytest.mark.parametrize("prefix", PREFIXES)
 def test_a_failure_is_worded_in_the_dialect_of_its_path(
-    call: AppClient, log: list[Any], prefix: str, name: str, route: str
+    call: AppClient, caplog: pytest.LogCaptureFixture, prefix: str, name: str, route: str
 ) -> None:
     _, status, code, mka1_code, headers = FAILURES[name]
+    caplog.set_level(logging.DEBUG, "tallybook")
     answer = call("GET", f"{prefix}{route}/{name}")
     check(answer, PREFIXES[prefix], status, code, mka1_code)
     special = {"retry-after", "www-authenticate", "allow"}
@@ -210,12 +205,14 @@ def test_a_failure_is_worded_in_the_dialect_of_its_path(
     if name == "unexpected":
         assert "inner detail" not in answer.text
         assert "RuntimeError" not in answer.text
-        (line,) = log
-        assert line["log_level"] == "error"
+        (record,) = caplog.records
+        line = json.loads(JsonLines().format(record))
+        assert line["level"] == "error"
+        assert "inner detail" in line["exception"]
         assert line["request_id"] == answer.headers["x-request-id"]
         assert (line["method"], line["path"]) == ("GET", f"{prefix}{route}/{name}")
     else:
-        assert log == []
+        assert not caplog.records
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)

@@ -6,6 +6,7 @@ thread; while a flush is in flight new work gathers in the queue and forms the n
 
 import asyncio
 import contextlib
+import logging
 import threading
 import time
 from collections import deque
@@ -14,14 +15,13 @@ from concurrent.futures import Future
 from typing import Generic, TypeVar
 
 import msgspec
-import structlog
 
 from tallybook.core.errors import Overloaded
 
 Job = TypeVar("Job")
 Answer = TypeVar("Answer")
 
-log = structlog.get_logger("tallybook.writer")
+log = logging.getLogger("tallybook.writer")
 
 # A pause in which no job arrives ends a burst. Heavy jobs take their makers time: 30 ms for one of weight 1 000.
 _BREATH_SECONDS = 0.002
@@ -155,7 +155,7 @@ class GroupWriter(Generic[Job, Answer]):
         try:
             self._idle()
         except Exception:
-            log.exception("housekeeping failed", writer=self._name)
+            log.exception("housekeeping failed", extra={"writer": self._name})
         finally:
             self._wake.acquire()
 

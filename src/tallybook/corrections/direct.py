@@ -1,10 +1,10 @@
 """Corrections of events that no transaction of the ledger names: decided and kept in the event store."""
 
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
 
 import msgspec
-import structlog
 
 from tallybook.core.errors import TallybookError
 from tallybook.core.ids import uid_text
@@ -13,7 +13,7 @@ from tallybook.corrections.errors import Overtaken
 from tallybook.corrections.model import Change, Corrected, Decision, corrected_by
 from tallybook.corrections.store import Entry, Purge
 
-log = structlog.get_logger("tallybook.corrections")
+log = logging.getLogger("tallybook.corrections")
 
 VERSION = 1
 """Of the outcomes kept for repeats."""

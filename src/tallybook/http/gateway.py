@@ -6,13 +6,13 @@ raw endpoints, counts and logs, and turns whatever goes wrong into an answer in 
 
 import asyncio
 import itertools
+import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any
 
 import msgspec
-import structlog
 
 from tallybook.core.errors import StorageDamaged, TallybookError
 from tallybook.http.body import NOT_JSON, Disconnected, Headers, Receive, header, not_json, read_body
@@ -30,7 +30,7 @@ _CORS_METHODS = b"GET, POST, PUT, PATCH, DELETE"
 # A number with a fraction or an exponent is left to the route, which names its field when it is out of bounds.
 _CHECK_JSON = msgspec.json.Decoder(float_hook=len).decode
 
-log = structlog.get_logger("tallybook.http")
+log = logging.getLogger("tallybook.http")
 
 
 class Dialects:
@@ -47,7 +47,7 @@ class Dialects:
 
     def render(self, error: TallybookError, path: str) -> Rendered:
         if isinstance(error, StorageDamaged):
-            log.error("file damaged", file=str(error.path), reason=error.why, path=path)
+            log.error("file damaged", extra={"file": str(error.path), "reason": error.why, "path": path})
         return self.at(path).render(error, path)
 
 
@@ -97,7 +97,8 @@ class Gateway:
             exchange.status = 499
             raise
         except Exception:
-            log.exception("request failed", request_id=exchange.request_id, method=scope["method"], path=path)
+            said = {"request_id": exchange.request_id, "method": scope["method"], "path": path}
+            log.exception("request failed", extra=said)
             await exchange.reply(self._dialects.render(InternalError("something went wrong; the log says more"), path))
         finally:
             self._account(scope, path, exchange, time.perf_counter() - started)
@@ -148,11 +149,13 @@ class Gateway:
         if self._access_log:
             log.info(
                 "request",
-                request_id=exchange.request_id,
-                method=scope["method"],
-                path=path,
-                status=exchange.status,
-                milliseconds=round(seconds * 1000, 3),
+                extra={
+                    "request_id": exchange.request_id,
+                    "method": scope["method"],
+                    "path": path,
+                    "status": exchange.status,
+                    "milliseconds": round(seconds * 1000, 3),
+                },
             )
 
 

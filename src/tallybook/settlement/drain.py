@@ -3,10 +3,9 @@
 A crash between the two repeats a delivery; the event store keeps each event once.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-
-import structlog
 
 from tallybook.core.errors import Overloaded
 from tallybook.core.failpoints import Failpoint, Reach
@@ -23,7 +22,7 @@ _PART = 250
 _REST_SECONDS = 0.02
 """Between two parts, as nobody waits."""
 
-log = structlog.get_logger("tallybook.drain")
+log = logging.getLogger("tallybook.drain")
 
 
 class Drain:
@@ -149,7 +148,7 @@ class Drain:
         self._reach(Failpoint.DELIVERED)
         newest = taken[-1].newest
         if any(outcome.status is Status.CONFLICT for outcome in outcomes):
-            log.error("usage met another event of its name", newest=newest)
+            log.error("usage met another event of its name", extra={"newest": newest})
         with self._changed:
             self._delivered = newest
             self._changed.notify_all()
@@ -173,7 +172,7 @@ class Drain:
 
     def _give_up(self, error: Exception) -> None:
         """For now: whoever waits is told, and after a pause it is tried again."""
-        log.warning("usage not delivered", reason=str(error), exc_info=not isinstance(error, Overloaded))
+        log.warning("usage not delivered", extra={"reason": str(error)}, exc_info=not isinstance(error, Overloaded))
         with self._changed:
             self._failure, self._failures, self._nudged, self._wanted = error, self._failures + 1, True, 0
             self._changed.notify_all()

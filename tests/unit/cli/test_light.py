@@ -17,7 +17,6 @@ SERVER_ONLY = {
     "pydantic",
     "pydantic_settings",
     "starlette",
-    "structlog",
     "uvicorn",
 }
 

@@ -1,9 +1,8 @@
 """Plans, and which account is on which (contract section 6)."""
 
 import asyncio
+import logging
 from typing import Any
-
-import structlog
 
 from tallybook.core.errors import invalid
 from tallybook.http.credits.amounts import to_wire_amount
@@ -30,7 +29,7 @@ from tallybook.plans.service import PlanService
 IMMEDIATE = ("immediate", "now")
 DEFERRED = ("next_period", "next_interval", "scheduled", "deferred")
 
-log = structlog.get_logger("tallybook.credits")
+log = logging.getLogger("tallybook.credits")
 
 
 class Plans:
@@ -104,5 +103,5 @@ class Plans:
 def _is_deferred(start_mode: str | None) -> bool:
     """Clients may send words nobody wrote down: those mean what saying nothing does."""
     if start_mode is not None and start_mode not in (*IMMEDIATE, *DEFERRED):
-        log.info("unknown start mode taken as immediate", start_mode=start_mode)
+        log.info("unknown start mode taken as immediate", extra={"start_mode": start_mode})
     return start_mode in DEFERRED
