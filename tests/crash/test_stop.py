@@ -32,13 +32,19 @@ def test_sigterm_answers_what_is_in_flight(tmp_path: Path) -> None:
 
 
 def test_sigterm_ends_a_start(tmp_path: Path) -> None:
-    words = ("serve", "--port", "0", "--data-dir", str(tmp_path / "data"))
+    server = ServerProcess(tmp_path / "data").start()
+    server.stop()
+    words = ("serve", "--port", "0", "--data-dir", str(server.data_dir))
     process = subprocess.Popen([sys.executable, "-m", "tallybook", *words])
-    while not (tmp_path / "data" / "events.duckdb").exists():
+    while not holds(process.pid, server.data_dir / "events.duckdb"):
         time.sleep(0.001)
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=60) == -signal.SIGTERM
-    ServerProcess(tmp_path / "data").start().stop()
+    server.start().stop()
+
+
+def holds(pid: int, path: Path) -> bool:
+    return any(file.resolve() == path for file in Path(f"/proc/{pid}/fd").iterdir())
 
 
 def test_a_full_queue_refuses_with_retry_after(tmp_path: Path) -> None:
