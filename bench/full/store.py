@@ -16,8 +16,9 @@ import duckdb
 from bench import server
 from tallybook.core.time_window import DAY_US, parse_instant
 from tallybook.metering.identity import identity_of, request_key_of
+from tallybook.storage.duckdb import key_generations
 
-VERSION = 3
+VERSION = 4
 """Of what is made here: raise it whenever that changes."""
 
 ORG = "default"
@@ -31,6 +32,8 @@ RUN = 1_000_000
 """Events that are in order together."""
 UNORDERED = 400_000
 """The newest, which are not in order yet: fewer than the server would put in order at once."""
+GENERATION = 2_000_000
+"""Keys of a generation."""
 LOOKUPS = 2_000
 
 _CACHE = Path(__file__).parent.parent / ".cache"
@@ -94,6 +97,7 @@ def _make(folder: Path, events: int) -> None:
         for run, first in enumerate(range(0, events - rest, RUN), start=1):
             _add(store, run, first, min(first + RUN, events - rest), events)
             store.execute(_RUN, [run])
+            _add_generation(store)
         _add(store, 0, events - rest, events, events)
 
 
@@ -106,6 +110,13 @@ def _add(store: duckdb.DuckDBPyConnection, run: int, first: int, end: int, event
     store.execute(_CORRECTIONS)
     store.execute(_SUPERSEDED)
     store.execute("CHECKPOINT")
+
+
+def _add_generation(store: duckdb.DuckDBPyConnection) -> None:
+    generation = key_generations.next_generation(store, GENERATION)
+    if generation is not None:
+        key_generations.add(store, generation, GENERATION)
+        key_generations.begin_anew(store)
 
 
 _KNOWN = ("number", "key", "request")

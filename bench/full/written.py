@@ -65,11 +65,11 @@ def asked_meanwhile(folder: Path, events_per_second: float, repeats: int, first:
 
 
 def key_bytes(folder: Path) -> float:
-    """Of the key table, per event, without its index."""
+    """Of the tables of keys, per event, without the index of the newest."""
     with duckdb.connect(str(folder / "events.duckdb"), read_only=True) as connection:
         row = connection.execute(
-            f"SELECT count(DISTINCT block_id) * {_BLOCK_BYTES} / (SELECT count(*) FROM keys)"
-            " FROM pragma_storage_info('keys') WHERE persistent"
+            f"SELECT count(DISTINCT block_id) * {_BLOCK_BYTES} / (SELECT count(*) FROM all_keys) FROM"
+            " (FROM pragma_storage_info('keys') UNION ALL FROM pragma_storage_info('older_keys')) WHERE persistent"
         ).fetchone()
     return 0.0 if row is None else round(row[0], 1)
 

@@ -81,7 +81,7 @@ class Settings(BaseSettings):
     duckdb_memory: str = Field(
         "1GB",
         pattern=r"^\d+ ?([KMGT]i?B|%)$",
-        description="Memory of the event store, besides 64 bytes for each event for the index of their keys.",
+        description="Memory of the event store.",
     )
     duckdb_threads: int = Field(2, ge=1, description="Threads of the event store.")
     read_threads: int = Field(4, ge=1, description="Concurrent reads of usage; more wait.")

@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from tallybook.storage.duckdb import arrivals
+from tallybook.storage.duckdb import arrivals, key_generations
 from tallybook.storage.duckdb.engine import DuckEngine
 from tests.conftest import LONG
 
@@ -19,6 +19,7 @@ from pathlib import Path
 from tallybook.storage.duckdb.engine import DuckEngine
 from tallybook.storage.duckdb.events import DuckEventStore
 from tallybook.storage.duckdb.sealing import Sealer
+from tallybook.metering.event import Status
 from tests.admin_rooms import StillClock
 from tests.storage.suites.event_store import told
 from tests.submissions import Submitter
@@ -35,6 +36,8 @@ def seal():
 threading.Thread(target=seal, daemon=True).start()
 number = int(sys.argv[2])
 while True:
+    again = range(0, number, 97 + number // 20)
+    assert all(each.status is Status.DUPLICATE for each in store.append([submit(told(each)) for each in again]))
     store.append([submit(told(each)) for each in range(number, number + {FLUSH})])
     number += {FLUSH}
     print(number, flush=True)
@@ -74,14 +77,19 @@ def _checked(path: Path, acknowledged: int, runs_before: int) -> tuple[int, int]
             "SELECT count(*), count(DISTINCT event_id), min(event_id[7:]::INTEGER), max(event_id[7:]::INTEGER),"
             " count(*) FILTER (WHERE input_tokens <> event_id[7:]::INTEGER) FROM facts"
         ).fetchone()
-        others = reader.execute("SELECT (SELECT count(*) FROM keys), (SELECT max(number) FROM runs)").fetchone()
+        others = reader.execute(
+            "SELECT (SELECT count(DISTINCT key) FROM all_keys), (SELECT max(number) FROM runs),"
+            " (SELECT coalesce(max(number), 0) FROM key_generations)"
+        ).fetchone()
+        assert others is not None
+        assert key_generations.count(reader) == others[0]
     engine.close()
     assert facts is not None
-    assert others is not None
     count = facts[0]
     assert count in (acknowledged, acknowledged + FLUSH)  # the last commit may have been killed before its answer
     assert facts == (count, count, 0, count - 1, 0)
     assert others[0] == count
     runs = others[1] or 0
     assert runs >= runs_before
+    assert others[2] >= runs // 8  # a generation for every four runs, but those that were killed on the way
     return count, runs

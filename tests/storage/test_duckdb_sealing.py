@@ -40,7 +40,7 @@ class Shelf:
         with arrivals.reading(self.engine) as reader:
             row = reader.execute(
                 "SELECT (SELECT count(*) FROM facts), (SELECT count(DISTINCT uid) FROM facts),"
-                " (SELECT count(*) FROM keys)"
+                " (SELECT count(DISTINCT key) FROM all_keys)"
             ).fetchone()
         assert row is not None
         return row

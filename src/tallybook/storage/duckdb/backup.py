@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tallybook.backups.store import Copy, Fix
+from tallybook.storage.duckdb import key_generations
 from tallybook.storage.duckdb.engine import DuckEngine
 
 # By another process: were this one to open and close the file, DuckDB's lock on it would be gone (POSIX locks).
@@ -41,7 +42,7 @@ class DuckBackup:
     def _fix(self) -> Copy:
         path, log_bytes = self._engine.path, self._engine.wal_bytes
         with self._engine.reading() as reader:
-            (events,) = reader.execute("SELECT count(*) FROM keys").fetchone() or (0,)
+            events = key_generations.count(reader)
 
         def copy(folder: Path) -> Mapping[str, int]:
             if log_bytes:

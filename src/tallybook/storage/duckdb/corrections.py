@@ -97,7 +97,7 @@ class DuckCorrections:
 
     def content_of(self, identity: bytes) -> bytes:
         with self._engine.reading() as reader:
-            row = reader.execute("SELECT content FROM keys WHERE key = ?", [UUID(bytes=identity)]).fetchone()
+            row = reader.execute("SELECT content FROM all_keys WHERE key = ?", [UUID(bytes=identity)]).fetchone()
         if row is None:
             raise LookupError("an event that is stored has a key")
         content: bytes = row[0].bytes

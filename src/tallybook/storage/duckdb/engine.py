@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import duckdb
 
 from tallybook.core.errors import Overloaded, StorageDamaged, StorageFull
-from tallybook.storage.duckdb import runs
+from tallybook.storage.duckdb import key_generations, runs
 from tallybook.storage.duckdb.used_columns import UsedColumns
 
 # Automatic checkpoints run inside the commit that crosses the threshold and stall it for seconds; this is only the
@@ -23,12 +23,6 @@ from tallybook.storage.duckdb.used_columns import UsedColumns
 _CHECKPOINT_THRESHOLD = "1GB"
 
 _NEVER = "1000TB"
-
-_KEY_BYTES = 64
-"""Memory for each key, above `memory`: DuckDB never gives back what it has read of an index (46 bytes for each of 10
-million keys), and reads nearly all of it, as the keys are hashes."""
-
-_UNITS = {"bytes": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 
 _CHECKPOINT_ROOM = 2
 """Free space that a checkpoint is given, as a multiple of the log: it writes before it frees."""
@@ -70,8 +64,7 @@ class _Shown(NamedTuple):
 class DuckEngine:
     """Opens and migrates `path`. One thread writes; cursors are lent to readers, one per concurrent read.
 
-    `memory`: for all but the index of the keys, which gets what it needs. `query_memory`: what one read may take of it
-    for sorting and grouping; more goes to the disk.
+    `query_memory`: what one read may take of `memory` for sorting and grouping; more goes to the disk.
 
     An error that invalidates the whole instance, as a checkpoint on a full disk does, makes the engine reopen the
     file by itself: readers and writer go on. What was committed is safe in the file and its log.
@@ -80,9 +73,9 @@ class DuckEngine:
     def __init__(self, path: Path, *, memory: str, threads: int, query_memory: str = "128MB") -> None:
         self.path = path
         self._query_memory = query_memory
-        self._memory_bytes = _bytes_of(memory)
+        self._memory = memory
         self._config: dict[str, Any] = {
-            # No memory limit yet: what the log holds is put into an index of unknown size.
+            # No memory limit yet: what the log holds must be read in, however much it is.
             "threads": threads,
             "checkpoint_threshold": _CHECKPOINT_THRESHOLD,
             "temp_directory": str(path.with_suffix(".tmp")),
@@ -97,6 +90,8 @@ class DuckEngine:
         """Held by who writes beside the writer, who can't fold in the log meanwhile."""
         self._shown = _Shown(None)
         self.used_columns = UsedColumns()
+        self.key_generation = 0
+        """The newest generation of keys that was added."""
         self._readers = threading.Condition()
         self._idle: list[duckdb.DuckDBPyConnection] = []
         self._lent: list[duckdb.DuckDBPyConnection] = []
@@ -227,9 +222,7 @@ class DuckEngine:
         if self.wal_bytes == 0 or shutil.disk_usage(self.path.parent).free < _CHECKPOINT_ROOM * self.wal_bytes:
             return
         try:
-            connection = self._open_connection()
-            connection.execute("CHECKPOINT")
-            self._make_room_for_keys(connection)
+            self._open_connection().execute("CHECKPOINT")
         except duckdb.Error as error:
             self.revive()
             self._tell(error)
@@ -325,16 +318,13 @@ class DuckEngine:
             _migrate(connection, self.path)
             runs.remove_replaced(connection, runs.newest(connection))
             self.used_columns.read(connection)
-            self._make_room_for_keys(connection)
+            connection.execute(f"SET GLOBAL memory_limit = '{self._memory}'")
+            self.key_generation = key_generations.newest(connection).number
         except duckdb.Error as error:
             self._tell(error)
             raise
         self.show_facts(None)
         return connection
-
-    def _make_room_for_keys(self, connection: duckdb.DuckDBPyConnection) -> None:
-        ((keys,),) = connection.execute("SELECT count(*) FROM keys").fetchall()
-        connection.execute(f"SET GLOBAL memory_limit = '{(self._memory_bytes + keys * _KEY_BYTES) // 2**10}KiB'")
 
     def _tell(self, error: BaseException) -> None:
         """Raises what callers can make something of, if DuckDB's error means such."""
@@ -344,14 +334,6 @@ class DuckEngine:
             raise Overloaded("the event store has no memory left; duckdb_memory sets it") from error
         if isinstance(error, duckdb.Error) and _DAMAGED.search(str(error)):
             raise StorageDamaged(self.path, str(error)) from error
-
-
-def _bytes_of(memory: str) -> int:
-    """What DuckDB understands by it, such as 1GB or 80%."""
-    with duckdb.connect(config={"memory_limit": memory}) as connection:
-        ((text,),) = connection.execute("SELECT current_setting('memory_limit')").fetchall()
-    number, unit = text.split()
-    return int(float(number) * _UNITS[unit])
 
 
 def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:

@@ -1,11 +1,10 @@
 """The event store on DuckDB: the key table decides once-ness, the facts are appended without any index."""
 
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, cast
-from uuid import UUID
+from typing import cast
 
 import duckdb
 
@@ -13,11 +12,11 @@ from tallybook.core.clock import Clock
 from tallybook.core.errors import StorageFull
 from tallybook.metering.event import Outcome, Status, Stored, Submission
 from tallybook.storage.duckdb import arrivals
-from tallybook.storage.duckdb.columns import Columns, Values, batch_of, fact_parts
+from tallybook.storage.duckdb.columns import Columns, Values, fact_parts
 from tallybook.storage.duckdb.engine import DuckEngine
-
-# Up to about two thousand keys the primary key index answers an IN list; beyond it a hash join is cheaper.
-_INDEXED_KEYS_MAX = 2_000
+from tallybook.storage.duckdb.key_generations import Key
+from tallybook.storage.duckdb.keys import Keys
+from tallybook.storage.duckdb.lookup import select_by
 
 _SPREAD_FROM = 1_000
 """Events, waiting and new, that are spread over `facts`; fewer wait."""
@@ -59,6 +58,7 @@ class DuckEventStore:
         self._wal_bytes_max = wal_bytes_max
         self._disk_reserve_bytes = disk_reserve_bytes
         self._seq = self._recorded_at_us = self._waiting = self._known_opening = 0
+        self._keys = Keys(engine)
         self._refresh()
 
     @property
@@ -119,18 +119,19 @@ class DuckEventStore:
 
     def _insert_new(self, firsts: Mapping[bytes, Submission], ready: Sequence[Columns]) -> Mapping[bytes, _Known]:
         """Optimistic: most flushes hold only new events, and a plain INSERT is by far the cheapest judge of that."""
+        self._refresh()
+        known = self._known(self._keys.find_older(firsts))
+        fresh = [row for row in firsts.values() if row.identity not in known]
         try:
-            self._insert(list(firsts.values()), ready)
+            self._insert(fresh, () if known else ready)
         except duckdb.ConstraintException:
-            known = self._find(firsts)
-            fresh = [submission for identity, submission in firsts.items() if identity not in known]
-            if fresh:
-                self._insert(fresh)
-            return known
-        return {}
+            known |= self._known(self._keys.find_newest([row.identity for row in fresh]))
+            self._insert([row for row in fresh if row.identity not in known])
+        return known
 
     def _insert(self, rows: Sequence[Submission], ready: Sequence[Columns] = ()) -> None:
-        self._refresh()
+        if not rows:
+            return
         commit = arrivals.Commit(self._seq + 1, max(self._clock.now_us(), self._recorded_at_us), rows)
         uids = [row.uid for row in rows]
         instants = [row.occurred_at_us for row in rows]
@@ -162,27 +163,26 @@ class DuckEventStore:
                 arrivals.spread(self._engine, writer)
             self._waiting = 0
 
-    def _find(self, identities: Iterable[bytes]) -> dict[bytes, _Known]:
-        """The identities among these that are stored, each with its first revision."""
-        keys = [UUID(bytes=identity) for identity in identities]
+    def _known(self, keys: Sequence[Key]) -> dict[bytes, _Known]:
+        """What is stored under these keys."""
+        if not keys:
+            return {}
         with self._engine.reading() as reader:
-            rows = _select_by(reader, keys, "SELECT key, content, uid, occurred_at FROM keys WHERE key IN {}")
-            if not rows:
-                return {}
-            span = [min(row[3] for row in rows), max(row[3] for row in rows)]
-            facts = _select_by(
+            instants = [key.occurred_at_us for key in keys]
+            facts = select_by(
                 reader,
-                [row[2] for row in rows],
+                [key.uid for key in keys],
                 "SELECT uid, pricing, cost, user_id, api_key_id FROM facts"
                 " WHERE uid IN {} AND revision = 1 AND occurred_at BETWEEN ? AND ?",
-                span,
+                [min(instants), max(instants)],
             )
             stored = {row.uid: _stored(row) for commit in arrivals.waiting(reader) for row in commit.rows}
         stored.update({fact[0].bytes: Stored(fact[0].bytes, *fact[1:]) for fact in facts})
-        return {key.bytes: _Known(content.bytes, stored[uid.bytes]) for key, content, uid, _ in rows}
+        return {key.key.bytes: _Known(key.content.bytes, stored[key.uid.bytes]) for key in keys}
 
     def _refresh(self) -> None:
         """Reads the last commit after each opening: what a failing disk answered need not be what it kept."""
+        self._keys.turn()
         opening = self._engine.openings
         if opening == self._known_opening:
             return
@@ -198,16 +198,6 @@ class DuckEventStore:
             raise RuntimeError("an aggregate without groups always has a row")
         self._seq, self._recorded_at_us, self._waiting = row
         self._known_opening = opening
-
-
-def _select_by(
-    reader: duckdb.DuckDBPyConnection, uuids: Sequence[UUID], statement: str, parameters: Sequence[Any] = ()
-) -> list[tuple[Any, ...]]:
-    if len(uuids) <= _INDEXED_KEYS_MAX:
-        marks = ", ".join("?" * len(uuids))
-        return reader.execute(statement.format(f"({marks})"), [*uuids, *parameters]).fetchall()
-    wanted, _, _ = batch_of({"key": [uuid.bytes for uuid in uuids]}, len(uuids))
-    return reader.execute(statement.format("(SELECT key FROM wanted)"), list(parameters)).fetchall()
 
 
 def _request_keys(rows: Sequence[Submission], seq: int) -> dict[str, Values]:

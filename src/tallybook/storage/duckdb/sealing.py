@@ -1,14 +1,19 @@
-"""Puts facts in order beside the writer and the readers, a run at a time, once enough have arrived."""
+"""Puts facts and keys in order beside writer and readers, a run or a generation at a time, once there are enough."""
 
 import time
 
 import duckdb
 
-from tallybook.storage.duckdb import runs
+from tallybook.storage.duckdb import key_generations, runs
 from tallybook.storage.duckdb.engine import DuckEngine
 
 _INTERRUPT_SECONDS = 0.02
 """Between two interruptions: one between two statements has no effect."""
+
+
+_RUNS_OF_KEYS = 4
+"""A generation has as many keys as so many runs have facts: if more, each checkpoint has more of an index to write; if
+fewer, each new key has more filters to pass."""
 
 
 class Sealer:
@@ -21,10 +26,10 @@ class Sealer:
         self._connection: duckdb.DuckDBPyConnection | None = None
 
     def seal(self) -> bool:
-        """Adds the next run; whether there was one. Reads are exact meanwhile, and the writer goes on.
+        """Adds the next run or generation; whether there was one. Reads are exact meanwhile, and the writer goes on.
 
         Raises `Overloaded` when the file is closed or reopened, `StorageFull`. If it is interrupted, by the end of the
-        process too, each fact stays where it was appended or in the run.
+        process too, each fact stays where it was appended or in the run, and each key under the primary key.
         """
         with self._engine.beside() as connection:
             self._connection = connection
@@ -44,9 +49,10 @@ class Sealer:
         if not self._engine.shows_all_facts:
             self._remove_replaced(connection, runs.newest(connection))  # which has failed before
         run = self._add_next(connection)
-        if run is not None:
-            self._remove_replaced(connection, run)
-        return run is not None
+        if run is None:
+            return self._add_generation(connection)
+        self._remove_replaced(connection, run)
+        return True
 
     def _add_next(self, connection: duckdb.DuckDBPyConnection) -> runs.Run | None:
         connection.execute("BEGIN")
@@ -64,6 +70,18 @@ class Sealer:
             raise
         self._engine.show_facts(runs.shown_while_removed(run))
         return run
+
+    def _add_generation(self, connection: duckdb.DuckDBPyConnection) -> bool:
+        keys = _RUNS_OF_KEYS * self._rows
+        connection.execute("BEGIN")
+        generation = key_generations.next_generation(connection, keys)
+        if generation is None:
+            connection.execute("ROLLBACK")
+            return False
+        key_generations.add(connection, generation, keys)
+        connection.execute("COMMIT")
+        self._engine.key_generation = generation.number
+        return True
 
     def _remove_replaced(self, connection: duckdb.DuckDBPyConnection, run: runs.Run) -> None:
         connection.execute("BEGIN")

@@ -212,11 +212,14 @@ def _event_columns(columns: Sequence[str], span: Span, *, corrected: bool) -> Sq
 
 def located(identities: Sequence[UUID], requests: Sequence[UUID]) -> Sql:
     """Rows of (occurred_at, uid): every event that one of these identities or request keys leads to."""
-    # A request key by itself is found by the least and greatest of each part of a run; several together are not.
-    each = [[key] for key in requests] if len(requests) <= _APART_MAX else [requests]
-    found = [Sql("SELECT occurred_at, uid FROM keys WHERE") + one_of("key", identities)]
-    found += [Sql("SELECT occurred_at, uid FROM request_keys WHERE") + one_of("key", keys) for keys in each]
-    return joined(" UNION ", found)
+    tables = (("all_keys", identities), ("request_keys", requests))
+    return joined(" UNION ", [found for table, keys in tables for found in _located(table, keys)])
+
+
+def _located(table: str, keys: Sequence[UUID]) -> list[Sql]:
+    # A key by itself is found by the least and greatest of each sorted part; several together are not.
+    each = [[key] for key in keys] if len(keys) <= _APART_MAX else [keys]
+    return [Sql(f"SELECT occurred_at, uid FROM {table} WHERE") + one_of("key", some) for some in each]
 
 
 _APART_MAX = 4

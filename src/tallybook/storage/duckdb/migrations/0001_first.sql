@@ -2,13 +2,33 @@
 -- Instants are integer microseconds since 1970, UTC; money is integer picodollars; decimal counters are micro-units.
 -- `seq` is the number of the commit that wrote a row; it rises with `recorded_at`.
 
-CREATE TABLE keys (                   -- one row per event, for ever
+CREATE TABLE keys (                   -- of the newest events; with `older_keys` one row per event, for ever
     key         UUID PRIMARY KEY,     -- 128-bit hash of (org, source, id)
     content     UUID NOT NULL,        -- content hash of the first revision; its first byte is the hash version
     uid         UUID NOT NULL,
     occurred_at BIGINT NOT NULL,
     seq         BIGINT NOT NULL
 );
+
+CREATE TABLE older_keys (             -- put again in order, generation by generation, each by key
+    generation  INTEGER NOT NULL,
+    key         UUID NOT NULL,
+    content     UUID NOT NULL,
+    uid         UUID NOT NULL,
+    occurred_at BIGINT NOT NULL,
+    seq         BIGINT NOT NULL
+);
+
+CREATE TABLE key_generations (
+    number      INTEGER NOT NULL,     -- from 1
+    until       BIGINT NOT NULL,      -- keys of every commit up to this one are in this generation or an earlier one
+    keys        BIGINT NOT NULL,      -- how many it has
+    filter      BLOB NOT NULL         -- tells of nearly every other key that it is none of them
+);
+
+CREATE VIEW all_keys AS               -- a few twice: `keys` begins anew after a generation was added, not with that
+    SELECT key, content, uid, occurred_at FROM keys
+    UNION ALL SELECT key, content, uid, occurred_at FROM older_keys;
 
 CREATE TABLE request_keys (           -- where a request id is not already found by `keys`
     key         UUID NOT NULL,        -- 128-bit hash of (org, request id); not unique

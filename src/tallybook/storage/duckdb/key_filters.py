@@ -1,0 +1,58 @@
+"""Tells of a key whether a generation of older ones may hold it: Bloom filters, made by DuckDB, kept in memory.
+
+Keys are hashes, so their halves serve as the two hash functions from which all positions are made (Kirsch and
+Mitzenmacher, Less Hashing, Same Performance, 2006).
+"""
+
+from collections.abc import Iterable, Mapping
+from struct import Struct
+
+_BITS_PER_KEY = 24
+_POSITIONS = 8
+"""With 24 bits for each key, 4 of 100 000 others pass for one of the generation's."""
+
+_HALVES = Struct(">QQ").unpack
+
+
+def size_of(keys: int) -> int:
+    """Bits of a filter for about so many keys; whole bytes."""
+    return keys * _BITS_PER_KEY
+
+
+def bits_sql(size: int, keys: str) -> str:
+    """The bits that a filter of this size has set for `keys`, a query of one UUID column `key`, as a BLOB in SQL."""
+    positions = ", ".join(f"(low + {number} * high) % {size}" for number in range(_POSITIONS))
+    return f"""
+        SELECT bitstring_agg(position::INTEGER, 0, {size - 1})::BLOB
+        FROM (SELECT unnest([{positions}]) AS position
+              FROM (SELECT ((whole & {2**64 - 1}::UHUGEINT)::UBIGINT % {size})::BIGINT AS low,
+                           ((whole >> 64)::UBIGINT % {size})::BIGINT AS high
+                    FROM (SELECT key::UHUGEINT AS whole FROM ({keys}))))
+    """
+
+
+class KeyFilters:
+    """Of every generation; on one thread only."""
+
+    def __init__(self) -> None:
+        self._by_size: dict[int, list[tuple[bytes, int]]] = {}
+
+    def add(self, generation: int, bits: bytes) -> None:
+        self._by_size.setdefault(8 * len(bits), []).append((bits, generation))
+
+    def candidates(self, keys: Iterable[bytes]) -> Mapping[int, list[bytes]]:
+        """Generations and those of the keys that each may hold; nearly always none."""
+        found: dict[int, list[bytes]] = {}
+        for size, filters in self._by_size.items():
+            for key in keys:
+                high, low = _HALVES(key)
+                position, step, left = low % size, high % size, filters
+                for _ in range(_POSITIONS):
+                    byte, bit = position >> 3, 128 >> (position & 7)
+                    left = [each for each in left if each[0][byte] & bit]
+                    if not left:
+                        break
+                    position = (position + step) % size
+                for _, generation in left:
+                    found.setdefault(generation, []).append(key)
+        return found

@@ -1,0 +1,115 @@
+"""Sorted generations of older keys, as SQL on a connection.
+
+A generation takes two commits. The first adds it to `older_keys`, beside the writer. The second is the writer's: `keys`
+begins anew with those that came meanwhile. Between them keys stand in both, and never in neither.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+import duckdb
+
+from tallybook.storage.duckdb import key_filters
+from tallybook.storage.duckdb.lookup import select_by_join
+
+_APART_MAX = 30
+"""Keys that are looked up one by one, each in the one part of a generation that can hold it; more by one pass."""
+
+
+class Generation(NamedTuple):
+    """`until`: the last commit with keys in it."""
+
+    number: int
+    until: int
+
+
+class Key(NamedTuple):
+    """`content`: hash of the first revision."""
+
+    key: UUID
+    content: UUID
+    uid: UUID
+    occurred_at_us: int
+
+
+KEY_COLUMNS = "key, content, uid, occurred_at"
+
+
+def newest(connection: duckdb.DuckDBPyConnection) -> Generation:
+    """Number 0 if there is none."""
+    ((number, until),) = connection.execute(
+        "SELECT coalesce(max(number), 0), coalesce(max(until), 0) FROM key_generations"
+    ).fetchall()
+    return Generation(number, until)
+
+
+def count(connection: duckdb.DuckDBPyConnection) -> int:
+    """All keys, each once."""
+    ((count,),) = connection.execute(
+        "SELECT (SELECT coalesce(sum(keys), 0) FROM key_generations) + count(*) FROM keys WHERE seq > ?",
+        [newest(connection).until],
+    ).fetchall()
+    return int(count)
+
+
+def next_generation(connection: duckdb.DuckDBPyConnection, keys: int) -> Generation | None:
+    """All of `keys`; None while there are fewer than so many, or those of the last generation are among them."""
+    last = newest(connection)
+    ((count, first, until),) = connection.execute("SELECT count(*), min(seq), max(seq) FROM keys").fetchall()
+    if count < keys or first <= last.until:
+        return None
+    return Generation(last.number + 1, until)
+
+
+def add(connection: duckdb.DuckDBPyConnection, generation: Generation, keys: int) -> None:
+    """Adds it, with a filter made for so many keys. Raises `RuntimeError` if it is not what `keys` holds."""
+    connection.execute(
+        f"INSERT INTO older_keys SELECT ?, {KEY_COLUMNS}, seq FROM keys WHERE seq <= ? ORDER BY key", generation
+    )
+    held = _sums(connection, f"keys WHERE seq <= {generation.until}")
+    added = _sums(connection, f"older_keys WHERE generation = {generation.number}")
+    if held != added:
+        raise RuntimeError(f"generation {generation.number} holds {added}, of {held} keys")
+    bits = key_filters.bits_sql(
+        key_filters.size_of(keys), f"SELECT key FROM older_keys WHERE generation = {generation.number}"
+    )
+    connection.execute(
+        f"INSERT INTO key_generations SELECT ?, ?, ?, ({bits})", [generation.number, generation.until, added[0]]
+    )
+
+
+def begin_anew(writer: duckdb.DuckDBPyConnection) -> None:
+    """Leaves in `keys` those alone that stand in no generation."""
+    until = newest(writer).until
+    ((replaced,),) = writer.execute("SELECT count(*) FROM keys WHERE seq <= ?", [until]).fetchall()
+    if replaced:
+        # Dropping a table and its index is quick, deleting from it is not.
+        ((definition,),) = writer.execute("SELECT sql FROM duckdb_tables() WHERE table_name = 'keys'").fetchall()
+        writer.execute(definition.replace("keys", "next_keys", 1))
+        writer.execute("INSERT INTO next_keys SELECT * FROM keys WHERE seq > ?", [until])
+        writer.execute("DROP TABLE keys")
+        writer.execute("ALTER TABLE next_keys RENAME TO keys")
+
+
+def filters(reader: duckdb.DuckDBPyConnection, after: int, until: int) -> list[tuple[int, bytes]]:
+    """Number and filter of the generations between, the last one with them."""
+    return reader.execute(
+        "SELECT number, filter FROM key_generations WHERE number > ? AND number <= ? ORDER BY number", [after, until]
+    ).fetchall()
+
+
+def find(reader: duckdb.DuckDBPyConnection, number: int, keys: Sequence[bytes]) -> list[Key]:
+    """Those of the keys that stand in a generation."""
+    found = f"SELECT {KEY_COLUMNS} FROM older_keys WHERE generation = {number} AND key "
+    wanted = [UUID(bytes=key) for key in keys]
+    if len(wanted) > _APART_MAX:
+        rows = select_by_join(reader, wanted, found + "IN {}")
+    else:
+        rows = reader.execute(" UNION ALL ".join([found + "= ?"] * len(wanted)), wanted).fetchall()
+    return [Key(*row) for row in rows]
+
+
+def _sums(connection: duckdb.DuckDBPyConnection, rows: str) -> tuple[int, int]:
+    ((count, mixed),) = connection.execute(f"SELECT count(*), bit_xor(hash({KEY_COLUMNS}, seq)) FROM {rows}").fetchall()
+    return count, mixed

@@ -1,0 +1,51 @@
+"""Which events are stored, by their keys: the newest under a primary key, all older ones in sorted generations.
+
+Keys are hashes, so a checkpoint writes nearly all of an index over them again, and what DuckDB has read of an index
+stays in memory: it must stay small. The primary key is the judge of the newest. For those before, a filter in memory
+says of nearly every new key that it is not there, and of the others the generation itself.
+"""
+
+from collections.abc import Iterable, Sequence
+from uuid import UUID
+
+from tallybook.storage.duckdb import key_generations
+from tallybook.storage.duckdb.engine import DuckEngine
+from tallybook.storage.duckdb.key_filters import KeyFilters
+from tallybook.storage.duckdb.key_generations import KEY_COLUMNS, Key
+from tallybook.storage.duckdb.lookup import select_by
+
+
+class Keys:
+    """On the writer's thread only: what `find_older` has not found may be inserted until `turn` is called again."""
+
+    def __init__(self, engine: DuckEngine) -> None:
+        self._engine = engine
+        self._filters = KeyFilters()
+        self._generation = 0
+
+    def turn(self) -> None:
+        """Lets `keys` begin anew if a generation was added meanwhile. Raises `StorageFull`."""
+        newest = self._engine.key_generation
+        if newest == self._generation:
+            return
+        with self._engine.transaction() as writer:
+            key_generations.begin_anew(writer)
+        with self._engine.reading() as reader:
+            added = key_generations.filters(reader, self._generation, newest)
+        for number, bits in added:
+            self._filters.add(number, bits)
+        self._generation = newest
+
+    def find_older(self, keys: Iterable[bytes]) -> list[Key]:
+        """Those of the keys that stand in a generation."""
+        candidates = self._filters.candidates(keys)
+        if not candidates:
+            return []
+        with self._engine.reading() as reader:
+            return [key for number, some in candidates.items() for key in key_generations.find(reader, number, some)]
+
+    def find_newest(self, keys: Sequence[bytes]) -> list[Key]:
+        """Those of the keys that stand under the primary key."""
+        with self._engine.reading() as reader:
+            wanted = [UUID(bytes=key) for key in keys]
+            return [Key(*row) for row in select_by(reader, wanted, f"SELECT {KEY_COLUMNS} FROM keys WHERE key IN {{}}")]

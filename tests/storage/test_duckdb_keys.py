@@ -1,0 +1,151 @@
+"""Keys in generations: once-ness holds wherever the first one stands, at every moment between."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+
+from tallybook.core.errors import StorageFull
+from tallybook.metering.event import Outcome, Status
+from tallybook.storage.duckdb import arrivals, key_filters, key_generations
+from tallybook.storage.duckdb.engine import DuckEngine
+from tallybook.storage.duckdb.events import DuckEventStore
+from tallybook.storage.duckdb.key_filters import KeyFilters
+from tallybook.storage.duckdb.sealing import Sealer
+from tests.admin_rooms import StillClock
+from tests.conftest import LONG
+from tests.storage.suites.event_store import told
+from tests.submissions import Submitter
+
+RUN = 32
+GENERATION = 4 * RUN
+STEPS = 2_000 if LONG else 80
+
+
+class Shelf:
+    """A store whose keys become a generation at every `GENERATION`."""
+
+    def __init__(self, path: Path) -> None:
+        self.submit = Submitter(StillClock())
+        self.engine = DuckEngine(path, memory="500MB", threads=2)
+        self.store = DuckEventStore(self.engine, StillClock(), wal_bytes_max=2**20, disk_reserve_bytes=0)
+        self.sealer = Sealer(self.engine, rows=RUN)
+
+    def append(self, numbers: list[int], **fields: object) -> list[Outcome]:
+        return self.store.append([self.submit(told(number, **fields)) for number in numbers])
+
+    def statuses(self, numbers: list[int]) -> list[Status]:
+        return [outcome.status for outcome in self.append(numbers)]
+
+    def seal(self) -> None:
+        while self.sealer.seal():
+            pass
+
+    def reopened(self) -> "Shelf":
+        self.store.close()
+        return Shelf(self.engine.path)
+
+    def counted(self) -> tuple[int, int, int, int]:
+        """Keys, different ones, those under the primary key, generations."""
+        with self.engine.reading() as reader:
+            ((different, newest, generations),) = reader.execute(
+                "SELECT (SELECT count(DISTINCT key) FROM all_keys), (SELECT count(*) FROM keys),"
+                " (SELECT count(*) FROM key_generations)"
+            ).fetchall()
+            return key_generations.count(reader), different, newest, generations
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Iterator[Shelf]:
+    opened = Shelf(tmp_path / "events.duckdb")
+    yield opened
+    opened.store.close()
+
+
+def test_repeats_are_found_wherever_the_first_stands(tmp_path: Path) -> None:
+    """Random batches with repeats of themselves and of all that came before, generations and openings between."""
+    rng = random.Random(20261128)
+    shelf = Shelf(tmp_path / "events.duckdb")
+    stored: set[int] = set()
+    for _ in range(STEPS):
+        numbers = [rng.randrange(len(stored) + 200) for _ in range(rng.choice([1, 5, 40, 120]))]
+        seen = set(stored)
+        expected = []
+        for number in numbers:
+            expected.append(Status.DUPLICATE if number in seen else Status.INSERTED)
+            seen.add(number)
+        assert shelf.statuses(numbers) == expected
+        stored = seen
+        if rng.random() < 0.3:
+            shelf.seal()
+        if rng.random() < 0.05:
+            shelf = shelf.reopened()
+    shelf.seal()
+    assert shelf.statuses([]) == []
+    count, different, newest, generations = shelf.counted()
+    assert count == different == len(stored)
+    assert newest < GENERATION
+    assert generations > 3
+    shelf.store.close()
+
+
+def test_another_content_under_an_older_key_is_a_conflict(shelf: Shelf) -> None:
+    shelf.append(list(range(GENERATION)))
+    shelf.seal()
+    first, fresh, second = shelf.append([3, GENERATION, GENERATION - 1], model="another")
+    assert [first.status, fresh.status, second.status] == [Status.CONFLICT, Status.INSERTED, Status.CONFLICT]
+    assert first.stored is not None
+    with arrivals.reading(shelf.engine) as reader:
+        ((uid,),) = reader.execute("SELECT uid FROM facts WHERE event_id = 'event-3'").fetchall()
+    assert first.stored.uid == uid.bytes
+
+
+def test_keys_that_stand_in_both_places_count_once(shelf: Shelf) -> None:
+    shelf.append(list(range(GENERATION)))
+    shelf.seal()
+    assert shelf.counted() == (GENERATION, GENERATION, GENERATION, 1)
+    shelf = shelf.reopened()
+    assert shelf.counted() == (GENERATION, GENERATION, 0, 1)
+    assert set(shelf.statuses(list(range(GENERATION)))) == {Status.DUPLICATE}
+    shelf.store.close()
+
+
+def test_a_full_disk_puts_the_turn_off(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf.append(list(range(GENERATION)))
+    shelf.seal()
+
+    def full(*_: object) -> None:
+        raise StorageFull
+
+    with monkeypatch.context() as patch:
+        patch.setattr(key_generations, "begin_anew", full)
+        with pytest.raises(StorageFull):
+            shelf.append([0])
+    shelf.seal()  # adds no second generation of the same keys
+    assert shelf.counted() == (GENERATION, GENERATION, GENERATION, 1)
+    assert shelf.statuses([0, GENERATION]) == [Status.DUPLICATE, Status.INSERTED]
+    assert shelf.counted() == (GENERATION + 1, GENERATION + 1, 1, 1)
+
+
+def test_what_passes_a_filter_wrongly_is_asked_for(shelf: Shelf) -> None:
+    shelf.append(list(range(GENERATION)))
+    shelf.seal()
+    with shelf.engine.transaction() as writer:
+        writer.execute("UPDATE key_generations SET filter = ?", [b"\xff" * (key_filters.size_of(GENERATION) // 8)])
+    for some in (1, 200):
+        first = GENERATION + some
+        assert shelf.statuses([0, *range(first, first + some)]) == [Status.DUPLICATE, *[Status.INSERTED] * some]
+
+
+def test_a_filter_knows_its_own_and_few_others(shelf: Shelf) -> None:
+    own = [uuid4().bytes for _ in range(5_000)]
+    with shelf.engine.reading() as reader:
+        reader.execute("CREATE TEMP TABLE own AS SELECT unnest(?::UUID[]) AS key", [[UUID(bytes=key) for key in own]])
+        ((bits,),) = reader.execute(key_filters.bits_sql(key_filters.size_of(5_000), "SELECT key FROM own")).fetchall()
+    filters = KeyFilters()
+    filters.add(7, bits)
+    filters.add(8, bytes(len(bits)))
+    assert filters.candidates(own) == {7: own}
+    assert len(filters.candidates([uuid4().bytes for _ in range(50_000)]).get(7, [])) < 20
