@@ -114,7 +114,7 @@ def client_of(rooms: AdminRooms) -> AppClient:
         [errors.DIALECT],
         Gate(rooms.auth, KeyRates(rooms.clock, {})),
         Metrics(),
-        raw_documents=[],
+        raw_documents=list,
         lifespan=_no_lifespan,
         body_bytes_max=2**20,
         cors_origins=[],

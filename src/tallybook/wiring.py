@@ -256,7 +256,7 @@ def build(folder: DataFolder, more_raw_routes: Mapping[str, Mapping[str, App]] |
         [native.DIALECT, mka1.DIALECT, openai.DIALECT, credits.DIALECT, usage_log.DIALECT],
         gate,
         metrics,
-        raw_documents=[
+        raw_documents=lambda: [
             ingest.DOCUMENT,
             native.DOCUMENT,
             mka1.DOCUMENT,

@@ -36,13 +36,13 @@ def create_app(
     gate: Gate,
     metrics: Metrics,
     *,
-    raw_documents: Sequence[Mapping[str, Any]],
+    raw_documents: Callable[[], Sequence[Mapping[str, Any]]],
     lifespan: Lifespan,
     body_bytes_max: int,
     cors_origins: Sequence[str],
     access_log: bool,
 ) -> Gateway:
-    """`raw_documents` are OpenAPI parts that the framework does not know: `paths` of raw routes, and `schemas`."""
+    """`raw_documents` gives OpenAPI parts that the framework does not know: `paths` of raw routes, and `schemas`."""
     table = Dialects(dialects)
     inner = FastAPI(
         title="Tallybook",

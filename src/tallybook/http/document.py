@@ -5,10 +5,10 @@ every operation an example and how its dialect words an error.
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from importlib.resources import files
-from typing import Any
+from typing import Any, ParamSpec
 
 from fastapi import FastAPI
 
@@ -18,6 +18,7 @@ from tallybook.http.dialect import Dialect
 from tallybook.http.gateway import Dialects
 
 Node = dict[str, Any]
+Given = ParamSpec("Given")
 
 MONEY: Node = {"type": "string", "format": "decimal"}
 """How a form marks US dollars in a text; the document refers to one schema wherever it stands."""
@@ -39,15 +40,39 @@ _REPEAT: Node = {
 _ODD = InvalidInput([Fault(("query", "limit"), "must be a whole number")])
 
 
+class _Later(Node):
+    """Empty until the framework reads what it is to add to an operation."""
+
+    def __init__(self, make: Callable[[], Node]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __bool__(self) -> bool:
+        return True
+
+    def items(self) -> Any:
+        self.update(self._make())
+        return super().items()
+
+
+def later(make: Callable[Given, Node]) -> Callable[Given, Node]:
+    """For `openapi_extra`: has it made when the document is asked for, which is costly and not done at most starts."""
+
+    def promised(*args: Given.args, **kwargs: Given.kwargs) -> Node:
+        return _Later(partial(make, *args, **kwargs))
+
+    return promised
+
+
 def complete_document(
-    inner: FastAPI, parts: Sequence[Mapping[str, Any]], table: Dialects, dialects: Sequence[Dialect]
+    inner: FastAPI, parts: Callable[[], Sequence[Mapping[str, Any]]], table: Dialects, dialects: Sequence[Dialect]
 ) -> None:
     """Makes the framework serve the whole document. `parts` have `paths` and `schemas`."""
     framework_document = inner.openapi
 
     def document() -> dict[str, Any]:
         if inner.openapi_schema is None:
-            inner.openapi_schema = _completed(framework_document(), parts, table, dialects)
+            inner.openapi_schema = _completed(framework_document(), parts(), table, dialects)
         return inner.openapi_schema or {}
 
     inner.openapi = document  # type: ignore[method-assign]

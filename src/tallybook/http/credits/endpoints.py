@@ -11,6 +11,7 @@ from msgspec import Struct
 from tallybook.http.access import CallerOf, Gate
 from tallybook.http.body import Receive, read_body
 from tallybook.http.credits.operations import Operation, Parts, schemas
+from tallybook.http.document import later
 
 TAG = "credits"
 JSON = "application/json"
@@ -68,7 +69,7 @@ def router(operations: Operations) -> APIRouter:
                 methods=[operation.method],
                 name=operation.name,
                 response_class=Response,
-                openapi_extra=operation.document(),
+                openapi_extra=later(operation.document)(),
             )
     return routes
 

@@ -1,12 +1,16 @@
 """What the OpenAPI document says of the answers of the mka1 dialect."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from pydantic import BaseModel
 
 from tallybook.analytics.query import MEASURES
 from tallybook.core.counters import Aggregate
+from tallybook.http.document import later
 from tallybook.http.mka1 import costs
 from tallybook.http.mka1.operations import OPERATIONS, Operation
+from tallybook.http.mka1.wire import documented
 from tallybook.requests.model import Rating
 
 Schema = dict[str, Any]
@@ -25,6 +29,12 @@ def answers(name: str, status: int = 200) -> Schema:
     """The part of an operation that says it answers the form of that name."""
     content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}}}
     return {"responses": {str(status): {"description": "The answer", "content": content}}}
+
+
+@later
+def asked(params: type[BaseModel], groups: Sequence[str], shown: str) -> Schema:
+    """As `answers`, with the parameters of the query and what may be grouped by."""
+    return {"parameters": documented(params, groups), **answers(shown)}
 
 
 def page_name(operation: Operation) -> str:

@@ -10,7 +10,7 @@ from tallybook.core.time_window import instant_text
 from tallybook.http.access import CallerOf
 from tallybook.http.mka1 import documents
 from tallybook.http.mka1.user_stats import reach_to
-from tallybook.http.mka1.wire import INTEGER_MAX, documented, parse
+from tallybook.http.mka1.wire import INTEGER_MAX, parse
 from tallybook.http.reach import reach_of
 from tallybook.requests.model import LoggedRequest
 from tallybook.requests.service import Of, RequestLog
@@ -34,7 +34,7 @@ def router(log: RequestLog) -> APIRouter:
         name="llm_usage_users_completions",
         summary="Requests of one user, newest first",
         response_class=Response,
-        openapi_extra={"parameters": documented(LogParams), **documents.answers(documents.REQUESTS)},
+        openapi_extra=documents.asked(LogParams, (), documents.REQUESTS),
     )
     def of_user(request: Request, caller: CallerOf, user_id: Annotated[str, Path(alias="userId")]) -> Response:
         params = parse(LogParams, request.query_params.multi_items())

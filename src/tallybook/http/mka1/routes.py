@@ -17,7 +17,7 @@ from tallybook.http.mka1 import costs, documents
 from tallybook.http.mka1.convert import to_query, to_wire_page
 from tallybook.http.mka1.operations import OPERATIONS, Operation
 from tallybook.http.mka1.user_stats import to_stats_query, to_wire_stats
-from tallybook.http.mka1.wire import CostParams, LlmCostParams, StatsParams, documented, parse
+from tallybook.http.mka1.wire import CostParams, LlmCostParams, StatsParams, parse
 
 LLM_COSTS = "/api/v1/llm/usage/costs"
 COSTS = "/api/v1/budgeting/usage/costs"
@@ -43,7 +43,7 @@ def router(usage: UsageService, *, unpaged_buckets_max: int) -> APIRouter:
             name=name,
             summary=summary,
             response_class=Response,
-            openapi_extra={"parameters": documented(params, groups), **documents.answers(shown)},
+            openapi_extra=documents.asked(params, groups, shown),
         )
 
     for operation in OPERATIONS:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from tallybook.core.errors import Fault, InvalidInput, invalid
 from tallybook.corrections.rules import WIRE_NAMES
 from tallybook.http.body import read_json
+from tallybook.http.document import later
 from tallybook.http.native import documents
 from tallybook.http.native.event_wire import FIXED, read_fields
 
@@ -47,6 +48,7 @@ def read_wanted(kind: type[Wanted], body: bytes) -> Wanted:
         raise InvalidInput([Fault(tuple(fault["loc"]), fault["msg"]) for fault in faults]) from None
 
 
+@later
 def documented(kind: type[BaseModel]) -> dict[str, Any]:
     """The body as OpenAPI lists it: the framework does not see what `read_wanted` reads."""
     body = {"required": True, "content": {"application/json": {"schema": kind.model_json_schema()}}}

@@ -13,6 +13,7 @@ from tallybook.corrections.differences import Difference
 from tallybook.corrections.repricing import Repricing, Which
 from tallybook.corrections.undoing import Undoing
 from tallybook.http.access import CallerOf, repeat_of
+from tallybook.http.document import later
 from tallybook.http.native.amendment_wire import Reason, read_wanted
 from tallybook.http.native.filters import Filters, Instant, conditions_from, reach_from
 from tallybook.pricing.cost import Pricing
@@ -107,6 +108,7 @@ def router(repricing: Repricing, undoing: Undoing) -> APIRouter:
     return routes
 
 
+@later
 def _documented(kind: type[BaseModel]) -> dict[str, Any]:
     """The body as OpenAPI lists it, with the form of the filter in its place."""
     schema = kind.model_json_schema()

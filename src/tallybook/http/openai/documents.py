@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from tallybook.http.document import later
 from tallybook.http.openai.operations import (
     COST_GROUPS,
     COSTS_OBJECT,
@@ -19,6 +20,7 @@ _TEXT_OR_NULL = {"type": ["string", "null"]}
 _FLAG_OR_NULL = {"type": ["boolean", "null"]}
 
 
+@later
 def of_usage(operation: Operation) -> Schema:
     """The operation's part of its path."""
     example = {
@@ -30,6 +32,25 @@ def of_usage(operation: Operation) -> Schema:
     return {
         "parameters": documented(operation.params, list(operation.groups)),
         "responses": _responses(_page_name(operation.name), example),
+    }
+
+
+@later
+def of_costs() -> Schema:
+    """The part of the path of costs."""
+    return {
+        "parameters": documented(CostParams, [LINE_ITEM, *COST_GROUPS]),
+        "responses": _responses(
+            _page_name("costs"),
+            {
+                "object": COSTS_OBJECT,
+                "amount": {"value": 0.06, "currency": "usd"},
+                LINE_ITEM: "gpt-4o, input_tokens",
+                **dict.fromkeys(COST_GROUPS),
+                "quantity": 24000,
+                "quantity_unit": "tokens",
+            },
+        ),
     }
 
 
@@ -104,21 +125,6 @@ _COST = _object(
     },
     optional=["unpriced_requests"],
 )
-
-OF_COSTS: Schema = {
-    "parameters": documented(CostParams, [LINE_ITEM, *COST_GROUPS]),
-    "responses": _responses(
-        _page_name("costs"),
-        {
-            "object": COSTS_OBJECT,
-            "amount": {"value": 0.06, "currency": "usd"},
-            LINE_ITEM: "gpt-4o, input_tokens",
-            **dict.fromkeys(COST_GROUPS),
-            "quantity": 24000,
-            "quantity_unit": "tokens",
-        },
-    ),
-}
 
 SCHEMAS: Mapping[str, Schema] = {
     **{_page_name(operation.name): _page_of(_usage_result(operation)) for operation in OPERATIONS},

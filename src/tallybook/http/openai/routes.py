@@ -1,6 +1,6 @@
 """Routes of the openai dialect: one per row of `OPERATIONS`, and costs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -19,7 +19,7 @@ Endpoint = Callable[[Request, CallerOf], Response]
 def router(usage: UsageService) -> APIRouter:
     routes = APIRouter(tags=["openai"])
 
-    def add(path: str, name: str, summary: str, endpoint: Endpoint, document: Mapping[str, Any]) -> None:
+    def add(path: str, name: str, summary: str, endpoint: Endpoint, document: dict[str, Any]) -> None:
         routes.add_api_route(
             path,
             endpoint,
@@ -27,13 +27,13 @@ def router(usage: UsageService) -> APIRouter:
             name=name,
             summary=summary,
             response_class=Response,
-            openapi_extra=dict(document),
+            openapi_extra=document,
         )
 
     for each in OPERATIONS:
         name = f"organization_usage_{each.name}"
         add(each.path, name, each.summary, _usage_endpoint(usage, each), documents.of_usage(each))
-    add(COSTS_PATH, "organization_costs", "Costs", _costs_endpoint(usage), documents.OF_COSTS)
+    add(COSTS_PATH, "organization_costs", "Costs", _costs_endpoint(usage), documents.of_costs())
     return routes
 
 

@@ -10,6 +10,7 @@ from tallybook.core.counters import COUNTERS
 from tallybook.core.errors import Fault, InvalidInput, invalid
 from tallybook.core.money import COST_USD_MAX, COUNTER_MAX, MICRO_PER_UNIT, NotANumber, bounded, parse_number
 from tallybook.http.body import read_json
+from tallybook.http.document import later
 
 LIMIT_DEFAULT = 50
 LIMIT_MAX = 500
@@ -134,6 +135,7 @@ def answering(*, status: int = 200, listed: bool = False) -> dict[str, Any]:
     return {"responses": {str(status): {"description": "As it is now", "content": content}}}
 
 
+@later
 def asking(kind: type[BaseModel], *, status: int = 200) -> dict[str, Any]:
     """As `answering`, with the body that `read_wanted` reads."""
     content = {"application/json": {"schema": kind.model_json_schema()}}
