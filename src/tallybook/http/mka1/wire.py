@@ -16,6 +16,7 @@ from pydantic import (
 
 from tallybook.analytics.query import BUCKETS_MAX
 from tallybook.core.errors import Fault, InvalidInput
+from tallybook.http.parsed import Parsed
 
 INTEGER_MAX = 2**53 - 1
 
@@ -44,7 +45,7 @@ Seconds = Annotated[int, Field(ge=-INTEGER_MAX, le=INTEGER_MAX)]
 SecondsSince1970 = Annotated[int, Field(ge=0, le=INTEGER_MAX)]
 
 
-class TimeParams(BaseModel):
+class TimeParams(Parsed):
     """Times are Unix seconds; the range is half-open."""
 
     start_time: Seconds
@@ -67,7 +68,7 @@ class RangeParams(TimeParams):
     bucket_width: Literal["1m", "1h", "1d"] = "1d"
     all_orgs: bool = Field(False, description="Every organization; cluster admins only.")
     org_ids: Texts = Field([], description="These organizations; cluster admins only.")
-    group_by: Names = []
+    group_by: Names = Field([])
 
 
 class BucketParams(RangeParams):
@@ -97,7 +98,7 @@ class CostParams(TimeParams):
     start_time: Seconds = Field(description="First second of the range.")
     end_time: Seconds = Field(description="The second after the range.")
     org_id: str | None = Field(None, description="This organization; another than one's own: cluster admins only.")
-    group_by: Names = []
+    group_by: Names = Field([])
 
 
 class LlmCostParams(CostParams):
@@ -107,7 +108,7 @@ class LlmCostParams(CostParams):
     end_time: SecondsSince1970 = Field(description="The second after the range.")
 
 
-class StatsParams(BaseModel):
+class StatsParams(Parsed):
     """Operation 12."""
 
     startDate: str | None = Field(None, description="First instant, or the first day in UTC; ISO 8601.")

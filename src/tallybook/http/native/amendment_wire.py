@@ -11,6 +11,7 @@ from tallybook.http.body import read_json
 from tallybook.http.document import later
 from tallybook.http.native import documents
 from tallybook.http.native.event_wire import FIXED, read_fields
+from tallybook.http.parsed import Parsed
 
 REASON_MAX = 4096
 
@@ -18,7 +19,7 @@ Wanted = TypeVar("Wanted", bound=BaseModel)
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=REASON_MAX)]
 
 
-class _Asked(BaseModel):
+class _Asked(Parsed):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     reason: Reason | None = Field(None, description="Kept with the correction.")

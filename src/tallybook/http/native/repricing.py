@@ -16,6 +16,7 @@ from tallybook.http.access import CallerOf, repeat_of
 from tallybook.http.document import later
 from tallybook.http.native.amendment_wire import Reason, read_wanted
 from tallybook.http.native.filters import Filters, Instant, conditions_from, reach_from
+from tallybook.http.parsed import Parsed
 from tallybook.pricing.cost import Pricing
 
 
@@ -40,7 +41,7 @@ def _is_one_of_many(name: str, value: Any) -> bool:
     return name in lists and isinstance(value, str | bool)
 
 
-class _Asked(BaseModel):
+class _Asked(Parsed):
     model_config = ConfigDict(extra="forbid")
 
     reason: Reason | None = Field(None, description="Kept with each correction.")

@@ -4,9 +4,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 
 from tallybook.core.errors import Fault, InvalidInput
+from tallybook.http.parsed import Parsed
 
 INTEGER_MAX = 2**53 - 1
 MISSING = "Field required"
@@ -49,7 +50,7 @@ Ids = Annotated[list[str], BeforeValidator(_parts), AfterValidator(_named)]
 Seconds = Annotated[int, Field(ge=-INTEGER_MAX, le=INTEGER_MAX)]
 
 
-class OrganizationParams(BaseModel):
+class OrganizationParams(Parsed):
     """What every operation takes. `LIMITS` are the default and the highest number of buckets by their width."""
 
     LIMITS: ClassVar[Mapping[str, tuple[int, int]]]
@@ -91,7 +92,7 @@ class OrganizationParams(BaseModel):
 
 
 class UsageParams(OrganizationParams):
-    LIMITS = {"1m": (60, 1440), "1h": (24, 168), "1d": (7, 31)}
+    LIMITS: ClassVar = {"1m": (60, 1440), "1h": (24, 168), "1d": (7, 31)}
 
     bucket_width: Literal["1m", "1h", "1d"] = "1d"
     limit: Annotated[int, Field(ge=-INTEGER_MAX, le=INTEGER_MAX)] | None = Field(
@@ -126,7 +127,7 @@ class WebSearchParams(ModelParams):
 
 
 class CostParams(OrganizationParams):
-    LIMITS = {"1d": (7, 180)}
+    LIMITS: ClassVar = {"1d": (7, 180)}
 
     bucket_width: Literal["1d"] = "1d"
     limit: Annotated[int, Field(ge=-INTEGER_MAX, le=INTEGER_MAX)] | None = Field(
