@@ -43,8 +43,9 @@ def _measured(events: int, repeats: int, more: int) -> dict[str, Any]:
         "key_bytes_per_event": written.key_bytes(cached),
     }
     folder = store.copied(events, "written")
-    found["ready_seconds"] = written.ready_seconds(folder)
+    # First: what the others add makes the server put a run in order, which would be measured with the questions.
     found["served"] = served.asked(folder, events, repeats)
+    found["ready_seconds"] = written.ready_seconds(folder)
     found["ingest"] = written.ingested(folder, more)
     half = found["ingest"]["events_per_second"] / 2
     found["served"] |= written.asked_meanwhile(folder, half, 10 * repeats, first=more + written.ROUND)
