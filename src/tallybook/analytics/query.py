@@ -201,7 +201,7 @@ class EventQuery:
 
     A walk through pages goes by `page`; its first page passes over `offset` events, which takes the longer the more
     they are. `with_voided`: voided events are listed too, as they were last. `with_total`: it is told how many events
-    there are on all pages.
+    there are on all pages, which are then asked for by their offset alone.
     """
 
     reach: Reach

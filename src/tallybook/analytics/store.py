@@ -28,8 +28,8 @@ class BucketLine(NamedTuple):
 class EventSlice(NamedTuple):
     """At most `limit + 1` events.
 
-    `seq_max`: the commit up to which they were read; None where no page follows. `total`: of all pages, where it was
-    asked for or came to be known.
+    `seq_max`: the commit up to which they were read; None where no page follows, or the total was asked for: such pages
+    are asked for by their offset. `total`: of all pages, where it was asked for or came to be known.
     """
 
     events: Sequence[EventRecord]

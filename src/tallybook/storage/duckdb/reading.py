@@ -84,8 +84,8 @@ class DuckUsageStore:
             elif plan.with_total:
                 total = _rows(reader, usage_sql.counted(plan, corrected=_has_corrections(reader, plan.span)))[0][0]
             events = self._newest_events(reader, plan)
-            seq_max = span.seq_max or _newest_seq(reader, None) if len(events) > plan.limit else None
-            return EventSlice(events, seq_max, total)
+            has_next = len(events) > plan.limit and not plan.with_total
+            return EventSlice(events, span.seq_max or _newest_seq(reader, None) if has_next else None, total)
 
     def find_event(
         self, reach: Reach, uid: str, as_of_us: int | None, *, with_voided: bool = False
@@ -127,13 +127,14 @@ class DuckUsageStore:
         uids: list[UUID] | None = None
         identities, requests = _lookup_keys(plan)
         if identities:
-            candidates = _rows(reader, usage_sql.located(identities, requests))
+            candidates = set(_rows(reader, usage_sql.located(identities, requests)))
             if not candidates:
                 return ()
             plan = _narrowed(plan, [instant for instant, _ in candidates])
             uids = [uid for _, uid in candidates] if len(candidates) <= _CANDIDATES_MAX else None
             if uids and not plan.offset and len(uids) <= plan.limit:
-                return read_events(reader, usage_sql.listed_events(self._columns, plan, uids, corrected=True))
+                corrected = _has_corrections(reader, plan.span)
+                return read_events(reader, usage_sql.listed_events(self._columns, plan, uids, corrected=corrected))
         chosen = _newest(reader, plan, uids)
         if not chosen:
             return ()

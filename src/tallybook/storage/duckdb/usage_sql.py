@@ -211,9 +211,9 @@ def _event_columns(columns: Sequence[str], span: Span, *, corrected: bool) -> Sq
 
 
 def located(identities: Sequence[UUID], requests: Sequence[UUID]) -> Sql:
-    """Rows of (occurred_at, uid): every event that one of these identities or request keys leads to."""
+    """Rows of (occurred_at, uid), some twice: every event that one of these identities or request keys leads to."""
     tables = (("all_keys", identities), ("request_keys", requests))
-    return joined(" UNION ", [found for table, keys in tables for found in _located(table, keys)])
+    return joined(" UNION ALL ", [found for table, keys in tables for found in _located(table, keys)])
 
 
 def _located(table: str, keys: Sequence[UUID]) -> list[Sql]:
