@@ -11,8 +11,8 @@ from tallybook.http.access import CallerOf
 from tallybook.http.mka1 import documents
 from tallybook.http.mka1.user_stats import reach_to
 from tallybook.http.mka1.wire import INTEGER_MAX, parse
-from tallybook.http.parsed import Parsed
 from tallybook.http.reach import reach_of
+from tallybook.http.wire_model import WireModel
 from tallybook.requests.model import LoggedRequest
 from tallybook.requests.service import Of, RequestLog
 
@@ -20,7 +20,7 @@ OF_USER = "/api/v1/llm/usage/users/{userId:path}/completions"
 BY_ID = "/api/v1/llm/usage/completions/{requestId:path}"
 
 
-class LogParams(Parsed):
+class LogParams(WireModel):
     """Operation 13."""
 
     limit: int = Field(50, ge=1, le=200, description="Requests of a page.")

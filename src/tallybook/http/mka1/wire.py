@@ -16,7 +16,7 @@ from pydantic import (
 
 from tallybook.analytics.query import BUCKETS_MAX
 from tallybook.core.errors import Fault, InvalidInput
-from tallybook.http.parsed import Parsed
+from tallybook.http.wire_model import WireModel
 
 INTEGER_MAX = 2**53 - 1
 
@@ -45,7 +45,7 @@ Seconds = Annotated[int, Field(ge=-INTEGER_MAX, le=INTEGER_MAX)]
 SecondsSince1970 = Annotated[int, Field(ge=0, le=INTEGER_MAX)]
 
 
-class TimeParams(Parsed):
+class TimeParams(WireModel):
     """Times are Unix seconds; the range is half-open."""
 
     start_time: Seconds
@@ -108,7 +108,7 @@ class LlmCostParams(CostParams):
     end_time: SecondsSince1970 = Field(description="The second after the range.")
 
 
-class StatsParams(Parsed):
+class StatsParams(WireModel):
     """Operation 12."""
 
     startDate: str | None = Field(None, description="First instant, or the first day in UTC; ISO 8601.")

@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal, cast
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from tallybook.audit.admin_log import AdminLog, Line, LogQuery
 from tallybook.auth.key import Caller
@@ -13,6 +13,7 @@ from tallybook.core.unit_of_work import Record
 from tallybook.http.access import CallerOf
 from tallybook.http.native.filters import Instant
 from tallybook.http.native.listing import PageQuery, ShortText, position
+from tallybook.http.wire_model import WireModel
 from tallybook.pricing.service import CLUSTER
 
 
@@ -24,7 +25,7 @@ class LogParams(PageQuery):
     subject: ShortText | None = Field(None, description="Id of what was changed.")
 
 
-class LineShown(BaseModel):
+class LineShown(WireModel):
     object: Literal["change"] = "change"
     id: str
     at: str
@@ -37,7 +38,7 @@ class LineShown(BaseModel):
     reason: str | None = Field(description="As it was given, for a correction.")
 
 
-class LinePage(BaseModel):
+class LinePage(WireModel):
     object: Literal["list"] = "list"
     data: list[LineShown]
     has_more: bool

@@ -11,7 +11,7 @@ from tallybook.http.body import read_json
 from tallybook.http.document import later
 from tallybook.http.native import documents
 from tallybook.http.native.event_wire import FIXED, read_fields
-from tallybook.http.parsed import Parsed
+from tallybook.http.wire_model import WireModel
 
 REASON_MAX = 4096
 
@@ -19,7 +19,7 @@ Wanted = TypeVar("Wanted", bound=BaseModel)
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=REASON_MAX)]
 
 
-class _Asked(Parsed):
+class _Asked(WireModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     reason: Reason | None = Field(None, description="Kept with the correction.")

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tallybook.backups.service import BackupService
 from tallybook.http.access import CallerOf
+from tallybook.http.wire_model import WireModel
 
 
 class BackupWanted(BaseModel):
@@ -16,12 +17,12 @@ class BackupWanted(BaseModel):
     force: bool = Field(False, description="Replace an earlier backup of that name.")
 
 
-class FileShown(BaseModel):
+class FileShown(WireModel):
     bytes: int
     sha256: str
 
 
-class BackupShown(BaseModel):
+class BackupShown(WireModel):
     object: Literal["backup"] = "backup"
     path: str = Field(description="The folder on the server's machine.")
     created_at: str = Field(description="The instant that the backup is of.")

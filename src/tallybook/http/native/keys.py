@@ -13,6 +13,7 @@ from tallybook.core.paging import Cursors
 from tallybook.core.time_window import BadInstant, instant_text, parse_instant
 from tallybook.http.access import CallerOf, repeat_of
 from tallybook.http.native.listing import PageQuery, ShortText, position
+from tallybook.http.wire_model import WireModel
 
 
 class KeyWanted(BaseModel):
@@ -27,7 +28,7 @@ class KeyWanted(BaseModel):
     org_id: ShortText | None = Field(None, description="Another org than your own: cluster admins only.")
 
 
-class KeyShown(BaseModel):
+class KeyShown(WireModel):
     object: Literal["key"] = "key"
     id: str
     org_id: str
@@ -46,7 +47,7 @@ class KeyMade(KeyShown):
     key: str = Field(description="The key itself, shown this once.")
 
 
-class KeyPage(BaseModel):
+class KeyPage(WireModel):
     object: Literal["list"] = "list"
     data: list[KeyShown]
     has_more: bool

@@ -11,6 +11,7 @@ from tallybook.core.paging import Cursors
 from tallybook.core.time_window import instant_text
 from tallybook.http.access import CallerOf, repeat_of
 from tallybook.http.native.listing import PageQuery, ShortText, position
+from tallybook.http.wire_model import WireModel
 from tallybook.orgs.model import LateConfirm, Org, OrgSettings, Overrun
 from tallybook.orgs.service import OrgService
 
@@ -22,21 +23,21 @@ class OrgWanted(BaseModel):
     name: ShortText
 
 
-class OrgShown(BaseModel):
+class OrgShown(WireModel):
     object: Literal["org"] = "org"
     id: str
     name: str
     created_at: str
 
 
-class OrgPage(BaseModel):
+class OrgPage(WireModel):
     object: Literal["list"] = "list"
     data: list[OrgShown]
     has_more: bool
     next_page: str | None
 
 
-class SettingsShown(BaseModel):
+class SettingsShown(WireModel):
     late_confirm: LateConfirm = Field(description="What a confirmation after the hold's expiry does.")
     overrun: Overrun = Field(description="What may cover an actual amount above the hold.")
     credits_per_usd: str = Field(description="Credits charged for one USD of cost: above 0, at most 1000000.")

@@ -16,6 +16,7 @@ from tallybook.http.access import CallerOf, repeat_of
 from tallybook.http.document import MONEY
 from tallybook.http.native import filters
 from tallybook.http.native.listing import PageQuery, ShortText, position
+from tallybook.http.wire_model import WireModel
 from tallybook.pricing.catalogue.changes import Change
 from tallybook.pricing.comparison import Comparison, Judged, Opinions, Verdict
 from tallybook.pricing.match import Match
@@ -113,25 +114,25 @@ class PriceWanted(BaseModel):
     supersedes: ShortText | None = Field(None, description="Id of the price that this one corrects.")
 
 
-class TierShown(BaseModel):
+class TierShown(WireModel):
     above: int
     usd: UsdShown
 
 
-class RateShown(BaseModel):
+class RateShown(WireModel):
     usd: UsdShown
     per: int
     tiers: list[TierShown] = Field([], exclude_if=lambda tiers: not tiers)
     at_least: int = Field(0, exclude_if=lambda least: not least)
 
 
-class DailyShown(BaseModel):
+class DailyShown(WireModel):
     start: str = Field(serialization_alias="from")
     end: str = Field(serialization_alias="to")
     weekdays: list[str] = Field([], exclude_if=lambda days: not days)
 
 
-class PriceShown(BaseModel):
+class PriceShown(WireModel):
     object: Literal["price"] = "price"
     id: str
     org_id: str | None = Field(description="Null: a price of every org.")
@@ -150,7 +151,7 @@ class PriceShown(BaseModel):
     recorded_at: str
 
 
-class PricePage(BaseModel):
+class PricePage(WireModel):
     object: Literal["list"] = "list"
     data: list[PriceShown]
     has_more: bool
@@ -173,7 +174,7 @@ class ResolveQuery(When):
     limit: int = Field(100, ge=1, le=1000, description="Most candidates to show.")
 
 
-class Matched(BaseModel):
+class Matched(WireModel):
     """The model of the catalogue that the names mean, and the rule it was found by."""
 
     provider: str
@@ -181,13 +182,13 @@ class Matched(BaseModel):
     rule: str
 
 
-class CandidateShown(BaseModel):
+class CandidateShown(WireModel):
     price: PriceShown
     standing: str = Field(description="Why it was taken or not.")
     won: bool
 
 
-class ResolutionShown(BaseModel):
+class ResolutionShown(WireModel):
     object: Literal["price_resolution"] = "price_resolution"
     model: str
     provider: str | None = Field(description="As asked, or split from the model, or its maker.")
@@ -201,7 +202,7 @@ class ResolutionShown(BaseModel):
     modes: list[Mode] = Field(description="Modes that there are prices for, at any time.")
 
 
-class SyncShown(BaseModel):
+class SyncShown(WireModel):
     object: Literal["price_sync"] = "price_sync"
     version: str
     previous_version: str | None
@@ -212,7 +213,7 @@ class DiffQuery(BaseModel):
     limit: int = Field(100, ge=1, le=10_000, description="Most changes to show.")
 
 
-class ChangeShown(BaseModel):
+class ChangeShown(WireModel):
     provider: str | None
     model: str
     mode: Mode
@@ -224,7 +225,7 @@ class ChangeShown(BaseModel):
     ends: bool = Field(description="Whether a recorded price ends, and none takes its place.")
 
 
-class DiffShown(BaseModel):
+class DiffShown(WireModel):
     object: Literal["price_diff"] = "price_diff"
     recorded_version: str | None
     installed_version: str
@@ -232,7 +233,7 @@ class DiffShown(BaseModel):
     changes_total: int
 
 
-class ClaimShown(BaseModel):
+class ClaimShown(WireModel):
     """A claim of the list, and what such an event would be charged here."""
 
     verdict: Verdict
@@ -249,7 +250,7 @@ class ClaimShown(BaseModel):
     price_id: str | None
 
 
-class ComparisonShown(BaseModel):
+class ComparisonShown(WireModel):
     object: Literal["price_comparison"] = "price_comparison"
     at: str
     verdicts: dict[Verdict, int] = Field(description="How many claims are charged the same, otherwise, or not at all.")

@@ -16,7 +16,7 @@ from tallybook.http.access import CallerOf, repeat_of
 from tallybook.http.document import later
 from tallybook.http.native.amendment_wire import Reason, read_wanted
 from tallybook.http.native.filters import Filters, Instant, conditions_from, reach_from
-from tallybook.http.parsed import Parsed
+from tallybook.http.wire_model import WireModel
 from tallybook.pricing.cost import Pricing
 
 
@@ -41,7 +41,7 @@ def _is_one_of_many(name: str, value: Any) -> bool:
     return name in lists and isinstance(value, str | bool)
 
 
-class _Asked(Parsed):
+class _Asked(WireModel):
     model_config = ConfigDict(extra="forbid")
 
     reason: Reason | None = Field(None, description="Kept with each correction.")
@@ -56,7 +56,7 @@ class UndoWanted(_Asked):
     pass
 
 
-class DifferenceShown(BaseModel):
+class DifferenceShown(WireModel):
     org_id: str
     model: str | None
     day: str = Field(description="UTC.")
@@ -67,7 +67,7 @@ class DifferenceShown(BaseModel):
     known_cost_usd_after: str
 
 
-class BulkCorrection(BaseModel):
+class BulkCorrection(WireModel):
     object: Literal["bulk_correction"] = "bulk_correction"
     correction_id: str | None = Field(description="What an undo names; null if nothing was done.")
     matched: int

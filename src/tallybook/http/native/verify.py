@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from tallybook.corrections.verify import SumAudit
 from tallybook.http.access import CallerOf
 from tallybook.http.reach import reach_of
+from tallybook.http.wire_model import WireModel
 from tallybook.ledger.service import LedgerService
 from tallybook.orgs.service import OrgService
 from tallybook.settlement.verify import UsageAudit
@@ -21,7 +22,7 @@ class VerifyQuery(BaseModel):
     all_orgs: bool = Field(False, description="Every org; cluster admins only.")
 
 
-class BookDifference(BaseModel):
+class BookDifference(WireModel):
     """Amounts are in microcredits, instants in microseconds since 1970, UTC."""
 
     org_id: str
@@ -32,7 +33,7 @@ class BookDifference(BaseModel):
     found: int | str | bool | None = Field(description="What is kept.")
 
 
-class Verification(BaseModel):
+class Verification(WireModel):
     object: Literal["verification"] = "verification"
     orgs: int
     accounts: int

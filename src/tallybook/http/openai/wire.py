@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 
 from tallybook.core.errors import Fault, InvalidInput
-from tallybook.http.parsed import Parsed
+from tallybook.http.wire_model import WireModel
 
 INTEGER_MAX = 2**53 - 1
 MISSING = "Field required"
@@ -50,7 +50,7 @@ Ids = Annotated[list[str], BeforeValidator(_parts), AfterValidator(_named)]
 Seconds = Annotated[int, Field(ge=-INTEGER_MAX, le=INTEGER_MAX)]
 
 
-class OrganizationParams(Parsed):
+class OrganizationParams(WireModel):
     """What every operation takes. `LIMITS` are the default and the highest number of buckets by their width."""
 
     LIMITS: ClassVar[Mapping[str, tuple[int, int]]]

@@ -11,7 +11,7 @@ from tallybook.core.errors import Fault, InvalidInput, invalid
 from tallybook.core.money import COST_USD_MAX, COUNTER_MAX, MICRO_PER_UNIT, NotANumber, bounded, parse_number
 from tallybook.http.body import read_json
 from tallybook.http.document import later
-from tallybook.http.parsed import Parsed
+from tallybook.http.wire_model import WireModel
 
 LIMIT_DEFAULT = 50
 LIMIT_MAX = 500
@@ -52,7 +52,7 @@ Tokens = Annotated[int, Field(strict=True, ge=0, le=COUNTER_MAX)]
 TOKENS = tuple(name for name in COUNTERS if name.endswith("_tokens"))
 
 
-class RecordWanted(Parsed):
+class RecordWanted(WireModel):
     """A call as it is logged by hand. Unknown fields are ignored."""
 
     api_name: Text = Field(description="The logical API, such as llm_query.")
@@ -74,7 +74,7 @@ class RecordWanted(Parsed):
     output_audio_tokens: Tokens | None = None
 
 
-class RecordChanges(Parsed):
+class RecordChanges(WireModel):
     """What a record is set to. At least one of the first three. Unknown fields are ignored."""
 
     units_used: Units | None = None
