@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from tallybook.catalogues.overlay import read_overlay
 from tallybook.metering.answers import Told
 from tallybook.pricing.catalogue.snapshot import PriceLists, Snapshot
 from tallybook.pricing.errors import CatalogueUnreadable
@@ -52,6 +51,8 @@ def _catalogue() -> Snapshot:
 
 
 def _overlay(overlay_dir: Path | None) -> list[NewPrice]:
+    from tallybook.catalogues.overlay import read_overlay  # with a reader of YAML, which only a sync needs
+
     ours = read_overlay(resources.files(__package__).joinpath(_OVERLAYS))
     if overlay_dir is None:
         return ours
