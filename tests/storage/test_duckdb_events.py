@@ -19,6 +19,7 @@ from tallybook.storage.duckdb.engine import DuckEngine, HeldDatabase, NewerDatab
 from tallybook.storage.duckdb.events import DuckEventStore
 from tallybook.storage.duckdb.limits import Limits
 from tallybook.storage.duckdb.reading import DuckUsageStore
+from tallybook.storage.duckdb.start_check import read_through
 from tests.admin_rooms import StillClock
 from tests.storage.suites.event_store import EventStoreSuite, told
 from tests.submissions import Submitter
@@ -175,6 +176,22 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"this is no database" * 1000)
     with pytest.raises(StorageDamaged, match=r"events\.duckdb"):
         opened(path)
+
+
+def test_a_check_takes_one_core_and_gives_the_others_back(tmp_path: Path) -> None:
+    engine = opened(tmp_path / "events.duckdb")
+    before = threads_of(engine)
+    with engine.one_thread_each():
+        assert threads_of(engine) == 1
+    read_through(engine, 60)
+    assert threads_of(engine) == before > 1
+    engine.close()
+
+
+def threads_of(engine: DuckEngine) -> int:
+    with engine.reading() as reader:
+        ((threads,),) = reader.execute("SELECT current_setting('threads')").fetchall()
+    return int(threads)
 
 
 def test_a_newer_file_is_refused(tmp_path: Path) -> None:

@@ -179,18 +179,28 @@ class DuckEngine:
         """
         with self._beside:
             opening = self.openings
-            self._set_checkpoint_threshold(_NEVER)
+            self._set("checkpoint_threshold", _NEVER)
             try:
                 yield
                 if self._closed or self.openings != opening:
                     raise Overloaded("the event store was closed or reopened")
             finally:
                 with suppress(duckdb.Error, Overloaded):
-                    self._set_checkpoint_threshold(_CHECKPOINT_THRESHOLD)
+                    self._set("checkpoint_threshold", _CHECKPOINT_THRESHOLD)
 
-    def _set_checkpoint_threshold(self, size: str) -> None:
+    @contextmanager
+    def one_thread_each(self) -> Iterator[None]:
+        """Leaves the other cores alone: whatever is asked meanwhile takes the thread that asks, and no more."""
+        self._set("threads", "1")
+        try:
+            yield
+        finally:
+            with suppress(duckdb.Error, Overloaded):
+                self._set("threads", str(self._config["threads"]))
+
+    def _set(self, name: str, value: str) -> None:
         with self._writing:
-            self._open_connection().execute(f"SET GLOBAL checkpoint_threshold = '{size}'")
+            self._open_connection().execute(f"SET GLOBAL {name} = '{value}'")
 
     def checkpoint(self) -> None:
         """Folds the log into the file, if the disk has room for it. Only between transactions of the writer."""

@@ -14,9 +14,12 @@ _ROWS = 2_048
 
 
 def read_through(engine: DuckEngine, seconds: float) -> None:
-    """Reads every block of the tables, or as many as it can in that time. Raises `StorageDamaged`."""
+    """Reads every block of the tables, or as many as it can in that time. Raises `StorageDamaged`.
+
+    On one core: the other one is loading the rest of the server meanwhile.
+    """
     until = time.monotonic() + seconds
-    with engine.reading() as reader:
+    with engine.one_thread_each(), engine.reading() as reader:
         timer = threading.Timer(seconds, reader.interrupt)
         timer.start()
         try:
