@@ -109,6 +109,7 @@ class DuckBook(Book):
         with self.engine.transaction() as writer:
             for table in ("keys", "request_keys", "facts", "runs", "superseded", "corrections"):
                 writer.execute(f"DELETE FROM {table}")
+        self.store = DuckUsageStore(self.engine, Limits(2))  # which remembers what no store ever loses
 
     def write(self, facts: Sequence[Fact], corrections: Sequence[Correction]) -> None:
         with self.engine.transaction() as writer:

@@ -88,6 +88,7 @@ class ListPlan:
     limit: int
     offset: int = 0
     with_total: bool = False
+    wanted: tuple[str, ...] | None = None
 
 
 def page_window(query: UsageQuery, now_us: int) -> TimeWindow:
@@ -141,4 +142,5 @@ def list_plan(query: EventQuery, after: Position | None) -> ListPlan:
         limit=query.limit,
         offset=query.offset if after is None else 0,
         with_total=query.with_total,
+        wanted=query.wanted,
     )

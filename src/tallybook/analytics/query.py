@@ -201,7 +201,8 @@ class EventQuery:
 
     A walk through pages goes by `page`; its first page passes over `offset` events, which takes the longer the more
     they are. `with_voided`: voided events are listed too, as they were last. `with_total`: it is told how many events
-    there are on all pages, which are then asked for by their offset alone.
+    there are on all pages, which are then asked for by their offset alone. `wanted`: of fields and counters these are
+    told, and nothing of how they were rated; None: everything, which takes the longer to read.
     """
 
     reach: Reach
@@ -217,6 +218,7 @@ class EventQuery:
     page: str | None = None
     with_voided: bool = False
     with_total: bool = False
+    wanted: tuple[str, ...] | None = None
 
     def check(self) -> None:
         """Raises `InvalidInput` with every fault, each under `("query", name)`."""

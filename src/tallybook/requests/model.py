@@ -9,6 +9,9 @@ from tallybook.analytics.answer import EventRecord
 
 DESCRIPTION_CHARS_MAX = 2_000
 
+TOLD = ("request_id", "user_id", "model", "finish_reason", "stream", "input_tokens", "output_tokens")
+"""Fields and counters that the log tells of a request's event."""
+
 
 class Rating(StrEnum):
     THUMBS_UP = "thumbs_up"
@@ -26,7 +29,7 @@ class Feedback:
 
 @dataclass(frozen=True)
 class LoggedRequest:
-    """An event with its feedback. `messages` is JSON text, where it is kept."""
+    """An event, of which `TOLD` is known, with its feedback. `messages` is JSON text, where it is kept."""
 
     event: EventRecord
     feedback: Feedback | None = None

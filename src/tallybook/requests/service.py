@@ -7,7 +7,7 @@ from tallybook.analytics.answer import EventRecord
 from tallybook.analytics.query import Condition, Dimension, EventQuery, Reach
 from tallybook.analytics.service import UsageService
 from tallybook.requests.errors import NoSuchRequest
-from tallybook.requests.model import LoggedRequest, LogPage
+from tallybook.requests.model import TOLD, LoggedRequest, LogPage
 from tallybook.requests.store import FeedbackStore, MessageStore
 
 KINDS = ("completion", "response")
@@ -34,13 +34,13 @@ class RequestLog:
 
     def of_user(self, of: Of, *, limit: int, offset: int) -> LogPage:
         """At most `limit` requests behind the newest `offset`, and how many there are in all."""
-        asked = EventQuery(of.reach, conditions=of.conditions, limit=limit, offset=offset, with_total=True)
+        asked = EventQuery(of.reach, conditions=of.conditions, limit=limit, offset=offset, with_total=True, wanted=TOLD)
         found = self._usage.list_events(asked)
         return LogPage(self._logged(found.events), found.total or 0)
 
     def get(self, reach: Reach, request_id: str, kinds: Sequence[str] = KINDS) -> LoggedRequest:
         """The newest event of that request id and one of the kinds. Raises `NoSuchRequest`."""
-        asked = EventQuery(reach, conditions=(of_kinds(kinds),), request_ids=(request_id,), limit=1)
+        asked = EventQuery(reach, conditions=(of_kinds(kinds),), request_ids=(request_id,), limit=1, wanted=TOLD)
         found = self._logged(self._usage.list_events(asked).events)
         if not found:
             raise NoSuchRequest(request_id)

@@ -19,10 +19,11 @@ from tallybook.analytics.store import Aggregates, BucketLine, EventSlice
 from tallybook.core.counters import COUNTERS, Aggregate
 from tallybook.core.time_window import DAY_US, TimeWindow
 from tallybook.metering.identity import identity_of, keys_of_request
-from tallybook.storage.duckdb import arrivals, export_sql, line_sql, usage_sql
+from tallybook.storage.duckdb import arrivals, export_sql, line_sql, runs, usage_sql
 from tallybook.storage.duckdb.engine import DuckEngine
 from tallybook.storage.duckdb.in_force import Sql, has_corrections, newest_seq
 from tallybook.storage.duckdb.limits import Limits, Turns, bounded
+from tallybook.storage.duckdb.totals import Counted, Totals
 
 _Plan = TypeVar("_Plan", AggregatePlan, ListPlan)
 
@@ -42,6 +43,7 @@ class DuckUsageStore:
         self._engine = engine
         self._turns = Turns(limits)
         self._timeout_seconds = limits.timeout_seconds
+        self._totals = Totals()
 
     def aggregate(self, plan: AggregatePlan) -> Aggregates:
         with self._snapshot(report=True) as reader:
@@ -82,7 +84,7 @@ class DuckUsageStore:
                     return EventSlice((), None, total)
                 plan = _on_days(plan, days)
             elif plan.with_total:
-                total = _rows(reader, usage_sql.counted(plan, corrected=_has_corrections(reader, plan.span)))[0][0]
+                total = self._total(reader, plan)
             events = self._newest_events(reader, plan)
             has_next = len(events) > plan.limit and not plan.with_total
             return EventSlice(events, span.seq_max or _newest_seq(reader, None) if has_next else None, total)
@@ -94,7 +96,7 @@ class DuckUsageStore:
             span = _capped(reader, Span(reach.org_ids, STORABLE, with_voided=with_voided), as_of_us)
             found = read_events(
                 reader,
-                usage_sql.events(self._columns, span, [UUID(uid)], reach.conditions, corrected=True),
+                usage_sql.events(self._columns(), span, [UUID(uid)], reach.conditions, corrected=True),
             )
         return found[0] if found else None
 
@@ -103,7 +105,7 @@ class DuckUsageStore:
         with self._turns.taken(report=True), arrivals.reading(self._engine) as reader:
             plan = _settled(reader, replace(plan, span=_capped(reader, plan.span, plan.as_of_us)))
             corrected = _has_corrections(reader, plan.span)
-            count = int(_rows(reader, usage_sql.counted(plan, corrected=corrected))[0][0])
+            count = self._total(reader, plan)
             if count <= events_max:
                 _rows(reader, export_sql.export(plan, file_format, path, corrected=corrected))
         return count
@@ -118,12 +120,24 @@ class DuckUsageStore:
         ):
             yield reader
 
-    @property
-    def _columns(self) -> Sequence[str]:
-        return self._engine.used_columns.of(usage_sql.EVENT_COLUMNS)
+    def _columns(self, wanted: Sequence[str] | None = None) -> Sequence[str]:
+        return self._engine.used_columns.of(usage_sql.columns_of(wanted))
+
+    def _total(self, reader: duckdb.DuckDBPyConnection, plan: ListPlan) -> int:
+        """How many events the plan lists on all its pages."""
+        question, until = replace(plan, limit=0, offset=0), runs.newest(reader).until
+        known = self._totals.of(question, until)
+        if known.until < until:
+            ((more,),) = _rows(reader, usage_sql.counted_between(plan, known.until, until))
+            known = Counted(until, known.facts + more)
+            self._totals.remember(question, known)
+        corrected = _has_corrections(reader, plan.span)
+        ((rest,),) = _rows(reader, usage_sql.counted(plan, after=known.until, corrected=corrected))
+        return known.facts + int(rest)
 
     def _newest_events(self, reader: duckdb.DuckDBPyConnection, plan: ListPlan) -> Sequence[EventRecord]:
         """The uids first, then their rows: sorting all columns of everything would cost many times as much."""
+        columns = self._columns(plan.wanted)
         uids: list[UUID] | None = None
         identities, requests = _lookup_keys(plan)
         if identities:
@@ -134,12 +148,12 @@ class DuckUsageStore:
             uids = [uid for _, uid in candidates] if len(candidates) <= _CANDIDATES_MAX else None
             if uids and not plan.offset and len(uids) <= plan.limit:
                 corrected = _has_corrections(reader, plan.span)
-                return read_events(reader, usage_sql.listed_events(self._columns, plan, uids, corrected=corrected))
+                return read_events(reader, usage_sql.listed_events(columns, plan, uids, corrected=corrected))
         chosen = _newest(reader, plan, uids)
         if not chosen:
             return ()
         span = _narrowed(plan, [instant for instant, _ in chosen]).span
-        return read_events(reader, usage_sql.events(self._columns, span, [uid for _, uid in chosen], corrected=True))
+        return read_events(reader, usage_sql.events(columns, span, [uid for _, uid in chosen], corrected=True))
 
 
 def _aggregates(

@@ -76,19 +76,13 @@ _OVERLAPPING = set(PARTS) | {part for groups in PARTS.values() for group in grou
 POOLED = tuple(name for name in LINES if name in _OVERLAPPING)
 """Counters that overlap with others: a line may be charged for less than they hold."""
 
+_OF_EACH = ("uid", "org_id", "revision", "seq", "occurred_at", "recorded_at", "event_id", "pricing", "known_cost")
+
 EVENT_COLUMNS = (
-    "uid",
-    "org_id",
-    "revision",
-    "seq",
-    "occurred_at",
-    "recorded_at",
-    "event_id",
-    "pricing",
+    *_OF_EACH,
     "price_id",
     "matched",
     "cost",
-    "known_cost",
     "unpriced_units",
     "refunded",
     *FIELDS,
@@ -97,6 +91,11 @@ EVENT_COLUMNS = (
     *(f"pool_{name}" for name in POOLED),
 )
 """All that is read of an event."""
+
+
+def columns_of(wanted: Sequence[str] | None) -> Sequence[str]:
+    """What is read of an event of which these fields and counters are wanted; None: all."""
+    return EVENT_COLUMNS if wanted is None else (*_OF_EACH, *wanted)
 
 
 def aggregate(plan: AggregatePlan, *, corrected: bool, in_64_bits: bool = False) -> Sql:
@@ -236,13 +235,22 @@ def counted_by_day(plan: ListPlan, *, corrected: bool) -> Sql:
     )
 
 
-def counted(plan: ListPlan, *, corrected: bool) -> Sql:
-    """How many events a plan lists on all its pages."""
+def counted(plan: ListPlan, *, after: int, corrected: bool) -> Sql:
+    """How many of the facts of the commits `after` that one a plan lists, less all that are superseded."""
     conditions = _and(_list_conditions(plan))
-    counted_facts = Sql("SELECT (SELECT count(*)") + facts(plan.span) + conditions + Sql(")")
+    counted_facts = _counted_facts(plan) + Sql("AND fact.seq > ?", (after,))
     if not corrected:
         return counted_facts
-    return counted_facts + Sql("- (SELECT count(*)") + superseded(plan.span) + conditions + Sql(")")
+    return Sql("SELECT (") + counted_facts + Sql(") - (SELECT count(*)") + superseded(plan.span) + conditions + Sql(")")
+
+
+def counted_between(plan: ListPlan, after: int, until: int) -> Sql:
+    """How many facts of these commits a plan lists, in force or not."""
+    return _counted_facts(plan) + Sql("AND fact.seq > ? AND fact.seq <= ?", (after, until))
+
+
+def _counted_facts(plan: ListPlan) -> Sql:
+    return Sql("SELECT count(*)") + facts(plan.span) + _and(_list_conditions(plan))
 
 
 def has_any(span: Span, dimension: Dimension, values: Iterable[Value]) -> Sql:
