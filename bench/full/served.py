@@ -3,7 +3,7 @@
 import statistics
 import time
 from collections.abc import Iterator
-from itertools import cycle
+from itertools import count, cycle
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,12 @@ def asked(folder: Path, events: int, repeats: int) -> dict[str, dict[str, Any]]:
         total = _total(client)
         ids = cycle(store.event_id(number) for number in store.lookups(events))
         deep = min(DEEP_PAGE, total // PAGE_ROWS)
+        others = (_page(1, f"user_{number}") for number in count(1))
         return {
             **{each.name: timed(client, cycle([each.path]), repeats, f"{each.bar_ms} ms") for each in questions()},
             "request by its id": timed(client, map(_by_id, ids), 10 * repeats, "15 ms"),
             "newest 50 requests of a user, total": timed(client, cycle([_page(1)]), repeats, "60 ms"),
+            "newest 50 requests of others, total": timed(client, others, repeats, ""),
             f"page {deep} of {PAGE_ROWS}": timed(client, cycle([_page(deep)]), repeats, "300 ms"),
         }
 
@@ -40,8 +42,8 @@ def _total(client: httpx.Client) -> int:
     return int(client.get(_page(1)).raise_for_status().json()["pagination"]["total"])
 
 
-def _page(number: int) -> str:
-    return f"/api/v1/llm/usage/users/{store.BUSIEST_USER}/completions?limit={PAGE_ROWS}&page={number}"
+def _page(number: int, user: str = store.BUSIEST_USER) -> str:
+    return f"/api/v1/llm/usage/users/{user}/completions?limit={PAGE_ROWS}&page={number}"
 
 
 def _by_id(request_id: str) -> str:

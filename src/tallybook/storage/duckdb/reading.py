@@ -147,8 +147,7 @@ class DuckUsageStore:
             plan = _narrowed(plan, [instant for instant, _ in candidates])
             uids = [uid for _, uid in candidates] if len(candidates) <= _CANDIDATES_MAX else None
             if uids and not plan.offset and len(uids) <= plan.limit:
-                corrected = _has_corrections(reader, plan.span)
-                return read_events(reader, usage_sql.listed_events(columns, plan, uids, corrected=corrected))
+                return read_events(reader, usage_sql.listed_events(columns, plan, uids, corrected=True))
         chosen = _newest(reader, plan, uids)
         if not chosen:
             return ()

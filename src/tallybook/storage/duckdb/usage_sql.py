@@ -211,14 +211,18 @@ def _event_columns(columns: Sequence[str], span: Span, *, corrected: bool) -> Sq
 
 def located(identities: Sequence[UUID], requests: Sequence[UUID]) -> Sql:
     """Rows of (occurred_at, uid), some twice: every event that one of these identities or request keys leads to."""
-    tables = (("all_keys", identities), ("request_keys", requests))
-    return joined(" UNION ALL ", [found for table, keys in tables for found in _located(table, keys)])
+    sorted_by_key = [*_apart("older_keys", identities), *_apart("request_keys", requests)]
+    return joined(" UNION ALL ", [_keyed("keys", identities), *sorted_by_key])
 
 
-def _located(table: str, keys: Sequence[UUID]) -> list[Sql]:
+def _apart(table: str, keys: Sequence[UUID]) -> Iterable[Sql]:
     # A key by itself is found by the least and greatest of each sorted part; several together are not.
     each = [[key] for key in keys] if len(keys) <= _APART_MAX else [keys]
-    return [Sql(f"SELECT occurred_at, uid FROM {table} WHERE") + one_of("key", some) for some in each]
+    return [_keyed(table, some) for some in each]
+
+
+def _keyed(table: str, keys: Sequence[UUID]) -> Sql:
+    return Sql(f"SELECT occurred_at, uid FROM {table} WHERE") + one_of("key", keys)
 
 
 _APART_MAX = 4
