@@ -5,6 +5,7 @@ in every store. A few events carry the hashes that the server would have given t
 """
 
 import hashlib
+import os
 import shutil
 from collections.abc import Iterator
 from importlib import resources
@@ -63,7 +64,9 @@ def copied(events: int, name: str) -> Path:
     """A copy of the store, to be written to; replaces an earlier one of that name."""
     folder = _CACHE / name
     shutil.rmtree(folder, ignore_errors=True)
-    return shutil.copytree(cached(events), folder)
+    shutil.copytree(cached(events), folder)
+    os.sync()  # else the first commits would wait for the copy to be written
+    return folder
 
 
 def start_us(events: int) -> int:

@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import threading
@@ -35,6 +36,7 @@ def ingested(folder: Path, events: int, first: int = 0) -> dict[str, Any]:
             for start in range(first + BATCH, first + BATCH + events, ROUND)
         ]
         peak_mib = server.rss_mib(pid, "VmHWM")
+        commits = _commits(port)
     return {
         "first_batch_ms": round(opening.p50_ms),
         "events_per_second": round(
@@ -43,7 +45,21 @@ def ingested(folder: Path, events: int, first: int = 0) -> dict[str, Any]:
         "batch_p99_ms": round(max(each.p99_ms for each in rounds)),
         "batch_max_ms": round(max(each.max_ms for each in rounds)),
         "peak_rss_mib": round(peak_mib),
+        "commits": commits,
     }
+
+
+def _commits(port: int) -> dict[str, float]:
+    """How many the event writer has made, and the seconds within which 99 of 100 and all of them stayed."""
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    connection.request("GET", "/metrics", headers={"Authorization": f"Bearer {server.KEY}"})
+    text = connection.getresponse().read().decode()
+    connection.close()
+    found = re.findall(r'tallybook_commit_seconds_bucket{le="([^"]+)",writer="event"} (\S+)', text)
+    within = [(float(seconds), float(count)) for seconds, count in found]
+    total = within[-1][1]
+    p99, longest = (next(seconds for seconds, count in within if count >= share * total) for share in (0.99, 1))
+    return {"count": total, "p99_within_s": p99, "all_within_s": longest}
 
 
 def asked_meanwhile(folder: Path, events_per_second: float, repeats: int, first: int) -> dict[str, dict[str, Any]]:

@@ -107,8 +107,7 @@ class Settings(BaseSettings):
     wal_bytes_max: int = Field(
         64 * 2**20,
         ge=2**20,
-        description="Size of the event log in bytes at which a quiet moment is used to fold it in;"
-        " at three times as many it is done at once.",
+        description="Size of the event log in bytes at which it is folded into the file, between two commits.",
     )
     start_check_seconds: float = Field(
         0.25, ge=0, description="Seconds for which each database file is read through at the start, to find damage."

@@ -178,6 +178,8 @@ def build(folder: DataFolder, more_raw_routes: Mapping[str, Mapping[str, App]] |
     exports_dir = settings.data_dir / "exports"
     shutil.rmtree(exports_dir, ignore_errors=True)  # what an earlier process left behind
     metrics = _metrics(metering, duck, settlement)
+    for writer in (metering.writer, sqlite.queue, said.queue):
+        writer.observe = metrics.commits(writer.name)
     gate = Gate(auth, _rates(settings, clock))
     credit_operations = credits.operations(
         ledger,

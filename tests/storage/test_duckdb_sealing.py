@@ -79,7 +79,7 @@ def test_no_read_is_wrong_while_runs_are_added(shelf: Shelf) -> None:
     for thread in threads:
         thread.start()
     added = 0
-    while len(shelf.runs()) < SWAPS:
+    while len(shelf.runs()) < SWAPS and threads[-1].is_alive():
         shelf.add(added, 700)  # fewer than are spread at once, so that some wait
         added += 700
     done.set()
@@ -162,7 +162,7 @@ def test_a_stop_interrupts_a_run(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) 
     shelf.add(0, ROWS)
     begun = threading.Event()
 
-    def endless(connection: duckdb.DuckDBPyConnection, _: runs.Run) -> None:
+    def endless(connection: duckdb.DuckDBPyConnection, *_: object) -> None:
         begun.set()
         connection.execute("SELECT sum(a.range * b.range) FROM range(10000000) a, range(10000000) b")
 
@@ -174,7 +174,7 @@ def test_a_stop_interrupts_a_run(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) 
 
     thread = threading.Thread(target=seal)
     thread.start()
-    begun.wait()
+    assert begun.wait(10)
     shelf.sealer.stop()
     thread.join()
     assert not shelf.sealer.seal()

@@ -57,7 +57,9 @@ class GroupWriter(Generic[Job, Answer]):
         idle: Callable[[], None] = lambda: None,
         idle_seconds: float = 0.2,
     ) -> None:
-        self._name = name
+        self.name = name
+        self.observe: Callable[[float], None] = lambda seconds: None
+        """Told how long each flush took, on the writer thread."""
         self._flush = flush
         self._queue_weight_max = queue_weight_max
         self._flush_weight_max = flush_weight_max
@@ -104,7 +106,7 @@ class GroupWriter(Generic[Job, Answer]):
             if self._closing:
                 raise Overloaded("the server is shutting down")
             if self._queue and self._queued_weight + waiting.weight > self._queue_weight_max:
-                raise Overloaded(f"the {self._name} queue is full")
+                raise Overloaded(f"the {self.name} queue is full")
             self._queue.append(waiting)
             self._queued_weight += waiting.weight
             if len(self._queue) >= self._awaited_jobs or self._is_worth_a_commit():
@@ -112,8 +114,10 @@ class GroupWriter(Generic[Job, Answer]):
 
     def _run(self) -> None:
         while batch := self._next_batch():
+            begun = time.perf_counter()
             answers = self._answers([waiting.job for waiting in batch])
             _announce(batch, answers)
+            self.observe(time.perf_counter() - begun)
 
     def _next_batch(self) -> list[_Waiting[Job, Answer]]:
         with self._wake:
@@ -155,7 +159,7 @@ class GroupWriter(Generic[Job, Answer]):
         try:
             self._idle()
         except Exception:
-            log.exception("housekeeping failed", extra={"writer": self._name})
+            log.exception("housekeeping failed", extra={"writer": self.name})
         finally:
             self._wake.acquire()
 

@@ -30,6 +30,13 @@ class Metrics:
         self._inserted = events.labels("inserted")
         self._duplicates = events.labels("duplicate")
         self._conflicts = events.labels("conflict")
+        self._commits = Histogram(
+            "tallybook_commit_seconds",
+            "Time of a commit of everything queued, by writer.",
+            ["writer"],
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
         # Looking a labelled child up costs more than counting: each is kept once made.
         self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
@@ -46,6 +53,10 @@ class Metrics:
         if duplicates or conflicts:
             self._duplicates.inc(duplicates)
             self._conflicts.inc(conflicts)
+
+    def commits(self, writer: str) -> Callable[[float], None]:
+        """Takes the seconds of each commit of a writer."""
+        return self._commits.labels(writer).observe
 
     def gauge(self, name: str, text: str, value: Callable[[], float]) -> None:
         """A value read when `/metrics` is asked."""

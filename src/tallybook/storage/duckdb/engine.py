@@ -297,7 +297,7 @@ class DuckEngine:
             self._open_connection()
 
     def _bound(self, cursor: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
-        return cursor.execute(f"SET operator_memory_limit = '{self._query_memory}'")
+        return _silent(cursor).execute(f"SET operator_memory_limit = '{self._query_memory}'")
 
     def _take_back(self, cursor: duckdb.DuckDBPyConnection) -> None:
         with self._readers:
@@ -325,7 +325,7 @@ class DuckEngine:
         except duckdb.Error as error:
             raise _unopened(self.path, error) from error
         try:
-            _migrate(connection, self.path)
+            _migrate(_silent(connection), self.path)
             runs.remove_replaced(connection, runs.newest(connection))
             self.used_columns.read(connection)
             connection.execute(f"SET GLOBAL memory_limit = '{self._memory}'")
@@ -344,6 +344,11 @@ class DuckEngine:
             raise Overloaded("the event store has no memory left; duckdb_memory sets it") from error
         if isinstance(error, duckdb.Error) and _DAMAGED.search(str(error)):
             raise StorageDamaged(self.path, str(error)) from error
+
+
+def _silent(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """Without the bar that DuckDB draws on standard output for statements that take long."""
+    return connection.execute("SET enable_progress_bar = false")
 
 
 def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:

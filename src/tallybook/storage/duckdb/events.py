@@ -21,10 +21,6 @@ from tallybook.storage.duckdb.lookup import select_by
 _SPREAD_FROM = 1_000
 """Events, waiting and new, that are spread over `facts`; fewer wait."""
 
-_LONG_LOG = 3
-"""The log is folded in when it is this many times `wal_bytes_max` though no moment is quiet: more often, the index of
-many keys would be written for few of them; later, it would take a start after a crash longer to read it."""
-
 
 _INSERTED = Outcome(Status.INSERTED, None)
 
@@ -71,7 +67,7 @@ class DuckEventStore:
 
     def append(self, submissions: Sequence[Submission], ready: Sequence[object] = ()) -> list[Outcome]:
         self._check_room()
-        self._fold_in(_LONG_LOG * self._wal_bytes_max)
+        self._fold_in()
         firsts: dict[bytes, Submission] = {}
         for submission in submissions:
             firsts.setdefault(submission.identity, submission)
@@ -99,7 +95,7 @@ class DuckEventStore:
 
     def maintain(self) -> None:
         self._spread()
-        self._fold_in(self._wal_bytes_max)
+        self._fold_in()
 
     def close(self) -> None:
         try:
@@ -109,8 +105,8 @@ class DuckEventStore:
         finally:
             self._engine.close()
 
-    def _fold_in(self, wal_bytes_max: int) -> None:
-        if self._engine.wal_bytes > wal_bytes_max:
+    def _fold_in(self) -> None:
+        if self._engine.wal_bytes > self._wal_bytes_max:
             self._engine.checkpoint()
 
     def _check_room(self) -> None:

@@ -130,7 +130,7 @@ class SqliteEngine:
         self._writing = threading.Lock()
         """Held while a flush is committed."""
         self._writer = _opened(path, migrations, page_bytes)
-        self._queue: GroupWriter[Work, Any] = GroupWriter(
+        self.queue: GroupWriter[Work, Any] = GroupWriter(
             name, self._flush, queue_weight_max=queue_max, flush_weight_max=flush_max
         )
 
@@ -149,18 +149,18 @@ class SqliteEngine:
 
     async def write(self, work: Work) -> Any:
         """Runs `work` on the writer in the next group commit; its exception rolls back its own changes."""
-        return await self._queue.submit(work)
+        return await self.queue.submit(work)
 
     def write_from_thread(self, work: Work) -> Any:
         """As `write`, for a thread without an event loop, which it holds until the commit."""
-        return self._queue.submit_from_thread(work).result()
+        return self.queue.submit_from_thread(work).result()
 
     async def run(self, effect: Callable[[Transaction], Result]) -> Result:
-        return cast(Result, await self._queue.submit(effect))
+        return cast(Result, await self.queue.submit(effect))
 
     async def once(self, repeat: Repeat | None, effect: Effect) -> Record:
         job = effect if repeat is None else partial(self._run_once, repeat, effect)
-        outcome: Record = await self._queue.submit(job)
+        outcome: Record = await self.queue.submit(job)
         refusal = refusal_in(outcome)
         if refusal is not None:
             raise refusal
@@ -229,7 +229,7 @@ class SqliteEngine:
 
     def close(self) -> None:
         """Commits what is queued and closes the file."""
-        self._queue.close()
+        self.queue.close()
         for connection in (*self._readers, self._writer):
             connection.close()
 
