@@ -22,7 +22,8 @@ def read_lists(overlay_dir: Path | None = None) -> PriceLists:
 
     A price in a file of `overlay_dir` takes the place of ours that are for the same.
     """
-    return PriceLists(_catalogue(), _overlay(overlay_dir))
+    overlay = _overlay(overlay_dir)  # first, as it is read at once and may have been edited
+    return PriceLists(_catalogue(), overlay)
 
 
 def read_answer(answer: Any, provider: str | None, model: str | None) -> Told:
