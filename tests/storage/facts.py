@@ -18,6 +18,8 @@ from tallybook.storage.duckdb.reading import DuckUsageStore
 from tallybook.storage.duckdb.sealing import Sealer
 
 JAN_1 = parse_instant("2026-01-01T00:00:00Z")
+_ROWS = 100
+"""Of one statement."""
 
 
 @dataclass(frozen=True)
@@ -113,11 +115,10 @@ class DuckBook(Book):
 
     def write(self, facts: Sequence[Fact], corrections: Sequence[Correction]) -> None:
         with self.engine.transaction() as writer:
-            for fact in facts:
-                self.engine.used_columns.tell(self._columns(fact))
-                _insert(writer, "facts", self._columns(fact))
-                if fact.revision == 1:
-                    self._append_keys(writer, fact)
+            rows = [self._columns(fact) for fact in facts]
+            self.engine.used_columns.tell({name for row in rows for name in row})
+            _insert(writer, "facts", rows)
+            self._append_keys(writer, [fact for fact in facts if fact.revision == 1])
             for correction in corrections:
                 self._correct(writer, *correction)
         if self.seq % 2:  # so that some facts are in runs and some where they were appended
@@ -144,14 +145,17 @@ class DuckBook(Book):
             **fact.set,
         }
 
-    def _append_keys(self, writer: duckdb.DuckDBPyConnection, fact: Fact) -> None:
-        place = {"uid": fact.uid, "occurred_at": fact.occurred_at}
-        key = UUID(bytes=identity_of(fact.org_id, fact.source, fact.id))
-        _insert(writer, "keys", {"key": key, "content": UUID(int=1), "seq": self.seq, **place})
-        request_id = fact.set.get("request_id") or fact.id
-        if fact.source or request_id != fact.id:
-            request_key = UUID(bytes=request_key_of(fact.org_id, request_id))
-            _insert(writer, "request_keys", {"key": request_key, "seq": self.seq, **place})
+    def _append_keys(self, writer: duckdb.DuckDBPyConnection, facts: Sequence[Fact]) -> None:
+        keys, request_keys = [], []
+        for fact in facts:
+            place = {"uid": fact.uid, "occurred_at": fact.occurred_at, "seq": self.seq}
+            key = UUID(bytes=identity_of(fact.org_id, fact.source, fact.id))
+            keys.append({"key": key, "content": UUID(int=1), **place})
+            request_id = fact.set.get("request_id") or fact.id
+            if fact.source or request_id != fact.id:
+                request_keys.append({"key": UUID(bytes=request_key_of(fact.org_id, request_id)), **place})
+        _insert(writer, "keys", keys)
+        _insert(writer, "request_keys", request_keys)
 
     def _correct(
         self, writer: duckdb.DuckDBPyConnection, fact: Fact, superseded: int | None, replacement: int | None
@@ -168,11 +172,18 @@ class DuckBook(Book):
             "id": f"cor_{self.seq}",
             "action": "amend",
         }
-        _insert(writer, "corrections", columns)
+        _insert(writer, "corrections", [columns])
         kinds = {"is_ended": superseded is not None, "is_replaced": replacement is not None}
-        _insert(writer, "superseded", {**self._columns(fact), **kinds})
+        _insert(writer, "superseded", [{**self._columns(fact), **kinds}])
 
 
-def _insert(writer: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, Any]) -> None:
-    marks = ", ".join("?" * len(columns))
-    writer.execute(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", list(columns.values()))
+def _insert(writer: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Many rows at a time: of a statement for each, nearly all would be planning it."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    marks = f"({', '.join('?' * len(names))})"
+    for first in range(0, len(rows), _ROWS):
+        some = rows[first : first + _ROWS]
+        writer.execute(
+            f"INSERT INTO {table} ({', '.join(names)}) VALUES {', '.join([marks] * len(some))}",
+            [row.get(name) for row in some for name in names],
+        )
