@@ -2,17 +2,21 @@
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
 
+from tallybook.analytics.plan import STORABLE, ListPlan, Span
 from tallybook.core.errors import StorageFull
 from tallybook.metering.event import Outcome, Status
 from tallybook.storage.duckdb import arrivals, key_filters, key_generations
 from tallybook.storage.duckdb.engine import DuckEngine
 from tallybook.storage.duckdb.events import DuckEventStore
 from tallybook.storage.duckdb.key_filters import KeyFilters
+from tallybook.storage.duckdb.limits import Limits
+from tallybook.storage.duckdb.reading import DuckUsageStore
 from tallybook.storage.duckdb.sealing import Sealer
 from tests.admin_rooms import StillClock
 from tests.conftest import LONG
@@ -112,6 +116,31 @@ def test_keys_that_stand_in_both_places_count_once(shelf: Shelf) -> None:
     shelf.store.close()
 
 
+def test_ids_lead_to_their_events_wherever_the_key_stands(shelf: Shelf) -> None:
+    def found(number: int) -> list[str]:
+        named = ListPlan(Span(("org",), STORABLE), None, (), (f"event-{number}",), ("",), (), None, 5)
+        requested = replace(named, ids=(), sources=(), request_ids=(f"event-{number}",))
+        usage = DuckUsageStore(shelf.engine, Limits(1))
+        first, second = ([event.event_id for event in usage.list_events(plan).events] for plan in (named, requested))
+        assert first == second
+        return first
+
+    def all_found(count: int) -> None:
+        for number in (0, count - 1):
+            assert found(number) == [f"event-{number}"]
+        assert found(count) == []
+
+    shelf.append(list(range(GENERATION)))
+    all_found(GENERATION)
+    shelf.seal()
+    all_found(GENERATION)
+    shelf.append([GENERATION])
+    all_found(GENERATION + 1)
+    known, shelf.engine.key_filters = shelf.engine.key_filters, KeyFilters()  # as right before the filter is known
+    all_found(GENERATION + 1)
+    shelf.engine.key_filters = known
+
+
 def test_a_full_disk_puts_the_turn_off(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     shelf.append(list(range(GENERATION)))
     shelf.seal()
@@ -147,5 +176,5 @@ def test_a_filter_knows_its_own_and_few_others(shelf: Shelf) -> None:
     filters = KeyFilters()
     filters.add(7, bits)
     filters.add(8, bytes(len(bits)))
-    assert filters.candidates(own) == {7: own}
-    assert len(filters.candidates([uuid4().bytes for _ in range(50_000)]).get(7, [])) < 20
+    assert filters.places(own) == (8, {7: own})
+    assert len(filters.places([uuid4().bytes for _ in range(50_000)]).generations.get(7, [])) < 20

@@ -16,6 +16,7 @@ import duckdb
 
 from tallybook.core.errors import Overloaded, StorageDamaged, StorageFull
 from tallybook.storage.duckdb import key_generations, runs
+from tallybook.storage.duckdb.key_filters import KeyFilters
 from tallybook.storage.duckdb.used_columns import UsedColumns
 
 # Automatic checkpoints run inside the commit that crosses the threshold and stall it for seconds; this is only the
@@ -92,6 +93,7 @@ class DuckEngine:
         self.used_columns = UsedColumns()
         self.key_generation = 0
         """The newest generation of keys that was added."""
+        self.key_filters = KeyFilters()
         self._readers = threading.Condition()
         self._idle: list[duckdb.DuckDBPyConnection] = []
         self._lent: list[duckdb.DuckDBPyConnection] = []

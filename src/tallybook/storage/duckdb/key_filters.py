@@ -4,8 +4,9 @@ Keys are hashes, so their halves serve as the two hash functions from which all 
 Mitzenmacher, Less Hashing, Same Performance, 2006).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from struct import Struct
+from typing import NamedTuple
 
 _BITS_PER_KEY = 24
 _POSITIONS = 8
@@ -31,17 +32,29 @@ def bits_sql(size: int, keys: str) -> str:
     """
 
 
+class Places(NamedTuple):
+    """Where keys may stand among the older ones: in these generations, or in any after `known`."""
+
+    known: int
+    generations: Mapping[int, list[bytes]]
+
+
 class KeyFilters:
-    """Of every generation; on one thread only."""
+    """Of the generations up to `known`. The writer adds; any thread may ask."""
 
     def __init__(self) -> None:
-        self._by_size: dict[int, list[tuple[bytes, int]]] = {}
+        self.known = 0
+        self._by_size: Mapping[int, Sequence[tuple[bytes, int]]] = {}
 
     def add(self, generation: int, bits: bytes) -> None:
-        self._by_size.setdefault(8 * len(bits), []).append((bits, generation))
+        """The next one."""
+        size = 8 * len(bits)
+        self._by_size = {**self._by_size, size: [*self._by_size.get(size, ()), (bits, generation)]}
+        self.known = generation  # last: who reads it first finds its filter
 
-    def candidates(self, keys: Iterable[bytes]) -> Mapping[int, list[bytes]]:
-        """Generations and those of the keys that each may hold; nearly always none."""
+    def places(self, keys: Iterable[bytes]) -> Places:
+        """For new keys there is nearly always none."""
+        known = self.known
         found: dict[int, list[bytes]] = {}
         for size, filters in self._by_size.items():
             for key in keys:
@@ -55,4 +68,4 @@ class KeyFilters:
                     position = (position + step) % size
                 for _, generation in left:
                     found.setdefault(generation, []).append(key)
-        return found
+        return Places(known, found)

@@ -10,7 +10,6 @@ from uuid import UUID
 
 from tallybook.storage.duckdb import key_generations
 from tallybook.storage.duckdb.engine import DuckEngine
-from tallybook.storage.duckdb.key_filters import KeyFilters
 from tallybook.storage.duckdb.key_generations import KEY_COLUMNS, Key
 from tallybook.storage.duckdb.lookup import select_by
 
@@ -20,25 +19,23 @@ class Keys:
 
     def __init__(self, engine: DuckEngine) -> None:
         self._engine = engine
-        self._filters = KeyFilters()
-        self._generation = 0
+        self._filters = engine.key_filters
 
     def turn(self) -> None:
         """Lets `keys` begin anew if a generation was added meanwhile. Raises `StorageFull`."""
         newest = self._engine.key_generation
-        if newest == self._generation:
+        if newest == self._filters.known:
             return
         with self._engine.transaction() as writer:
             key_generations.begin_anew(writer)
         with self._engine.reading() as reader:
-            added = key_generations.filters(reader, self._generation, newest)
+            added = key_generations.filters(reader, self._filters.known, newest)
         for number, bits in added:
             self._filters.add(number, bits)
-        self._generation = newest
 
     def find_older(self, keys: Iterable[bytes]) -> list[Key]:
         """Those of the keys that stand in a generation."""
-        candidates = self._filters.candidates(keys)
+        candidates = self._filters.places(keys).generations
         if not candidates:
             return []
         with self._engine.reading() as reader:

@@ -141,7 +141,9 @@ class DuckUsageStore:
         uids: list[UUID] | None = None
         identities, requests = _lookup_keys(plan)
         if identities:
-            candidates = set(_rows(reader, usage_sql.located(identities, requests)))
+            candidates = set(
+                _rows(reader, usage_sql.located(identities, self._engine.key_filters.places(identities), requests))
+            )
             if not candidates:
                 return ()
             plan = _narrowed(plan, [instant for instant, _ in candidates])
@@ -193,7 +195,7 @@ def _newest(reader: duckdb.DuckDBPyConnection, plan: ListPlan, uids: Sequence[UU
     return _rows(reader, usage_sql.newest(plan, uids, corrected=corrected))
 
 
-def _lookup_keys(plan: ListPlan) -> tuple[list[UUID], list[UUID]]:
+def _lookup_keys(plan: ListPlan) -> tuple[list[bytes], list[bytes]]:
     """Identities and request keys that lead to every event with the requested ids, or none where only a scan can.
 
     An id alone names no event: its source may be any.
@@ -209,7 +211,7 @@ def _lookup_keys(plan: ListPlan) -> tuple[list[UUID], list[UUID]]:
         identities = [identity_of(*names) for names in named]
     if len(identities) + len(requests) > _CANDIDATES_MAX:
         return [], []
-    return [UUID(bytes=key) for key in identities], [UUID(bytes=key) for key in requests]
+    return identities, requests
 
 
 def _settled(reader: duckdb.DuckDBPyConnection, plan: _Plan) -> _Plan:

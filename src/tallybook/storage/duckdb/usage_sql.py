@@ -8,6 +8,7 @@ from tallybook.analytics.query import MEASURES, Condition, Dimension, Measure, V
 from tallybook.core.counters import COUNTERS, PARTS, Aggregate
 from tallybook.core.time_window import DAY_US
 from tallybook.storage.duckdb.in_force import Sql, facts, in_force, is_voided, joined, one_of, superseded
+from tallybook.storage.duckdb.key_filters import Places
 
 _REQUESTS = "coalesce(requests, 1)"
 _UNCACHED = "coalesce(input_tokens, 0) - coalesce(cache_read_tokens, 0) - coalesce(cache_write_tokens, 0)"
@@ -209,20 +210,25 @@ def _event_columns(columns: Sequence[str], span: Span, *, corrected: bool) -> Sq
     return Sql("SELECT") + joined(", ", [*map(Sql, columns), voided + Sql("AS voided")])
 
 
-def located(identities: Sequence[UUID], requests: Sequence[UUID]) -> Sql:
-    """Rows of (occurred_at, uid), some twice: every event that one of these identities or request keys leads to."""
-    sorted_by_key = [*_apart("older_keys", identities), *_apart("request_keys", requests)]
-    return joined(" UNION ALL ", [_keyed("keys", identities), *sorted_by_key])
+def located(identities: Sequence[bytes], older: Places, requests: Sequence[bytes]) -> Sql:
+    """Rows of (occurred_at, uid), some twice: every event that one of these identities or request keys leads to.
+
+    `older`: where the identities may stand in generations.
+    """
+    found = [_keyed("keys WHERE", identities), _keyed(f"older_keys WHERE generation > {older.known} AND", identities)]
+    for generation, some in older.generations.items():
+        found += _apart(f"older_keys WHERE generation = {generation} AND", some)
+    return joined(" UNION ALL ", [*found, *_apart("request_keys WHERE", requests)])
 
 
-def _apart(table: str, keys: Sequence[UUID]) -> Iterable[Sql]:
+def _apart(where: str, keys: Sequence[bytes]) -> Iterable[Sql]:
     # A key by itself is found by the least and greatest of each sorted part; several together are not.
     each = [[key] for key in keys] if len(keys) <= _APART_MAX else [keys]
-    return [_keyed(table, some) for some in each]
+    return [_keyed(where, some) for some in each]
 
 
-def _keyed(table: str, keys: Sequence[UUID]) -> Sql:
-    return Sql(f"SELECT occurred_at, uid FROM {table} WHERE") + one_of("key", keys)
+def _keyed(where: str, keys: Sequence[bytes]) -> Sql:
+    return Sql(f"SELECT occurred_at, uid FROM {where}") + one_of("key", [UUID(bytes=key) for key in keys])
 
 
 _APART_MAX = 4
