@@ -177,7 +177,10 @@ class DuckEventStore:
         return {key.key.bytes: _Known(key.content.bytes, stored[key.uid.bytes]) for key in keys}
 
     def _refresh(self) -> None:
-        """Reads the last commit after each opening: what a failing disk answered need not be what it kept."""
+        """Takes in what others have done since: a generation of keys, or an opening.
+
+        After an opening the last commit is read: what a failing disk answered need not be what it kept.
+        """
         self._keys.turn()
         opening = self._engine.openings
         if opening == self._known_opening:

@@ -17,6 +17,10 @@ _APART_MAX = 30
 """Keys that are looked up one by one, each in the one part of a generation that can hold it; more by one pass."""
 
 
+KEY_COLUMNS = "key, content, uid, occurred_at"
+"""Those of a `Key`, in every table of keys."""
+
+
 class Generation(NamedTuple):
     """`until`: the last commit with keys in it."""
 
@@ -31,9 +35,6 @@ class Key(NamedTuple):
     content: UUID
     uid: UUID
     occurred_at_us: int
-
-
-KEY_COLUMNS = "key, content, uid, occurred_at"
 
 
 def newest(connection: duckdb.DuckDBPyConnection) -> Generation:
