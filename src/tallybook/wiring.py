@@ -209,7 +209,7 @@ def build(folder: DataFolder, more_raw_routes: Mapping[str, Mapping[str, App]] |
             asyncio.create_task(_expire_messages(messages)),
             asyncio.create_task(_expire_reservations(ledger)),
             asyncio.create_task(_grant_plans(plans)),
-            asyncio.create_task(_seal(sealer)),
+            asyncio.create_task(_seal(sealer, metering.writer.tidy_up)),
         ]
         yield
         for job in jobs:
@@ -325,12 +325,12 @@ async def _grant_plans(plans: PlanService) -> None:
         await asyncio.sleep(_SWEEP_SECONDS)
 
 
-async def _seal(sealer: Sealer) -> None:
+async def _seal(sealer: Sealer, tidy_up: Callable[[], None]) -> None:
     try:
         while True:
             try:
                 while await asyncio.to_thread(sealer.seal):
-                    pass
+                    tidy_up()  # what was put in order is still where it was, too, until the writer lets it go
             except Exception as error:  # what has arrived is whole and can be read; there is always a next time
                 log.warning("events not put in order", extra={"reason": str(error)})
             await asyncio.sleep(_SEAL_SECONDS)

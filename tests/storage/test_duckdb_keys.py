@@ -118,6 +118,14 @@ def test_keys_that_stand_in_both_places_count_once(shelf: Shelf) -> None:
     shelf.store.close()
 
 
+def test_keys_begin_anew_at_rest(shelf: Shelf) -> None:
+    shelf.append(list(range(GENERATION)))
+    shelf.seal()
+    shelf.store.maintain()
+    assert shelf.counted() == (GENERATION, GENERATION, 0, 1)
+    assert shelf.engine.key_filters.known == 1
+
+
 def test_ids_lead_to_their_events_wherever_the_key_stands(shelf: Shelf) -> None:
     def found(number: int) -> list[str]:
         named = ListPlan(Span(("org",), STORABLE), None, (), (f"event-{number}",), ("",), (), None, 5)

@@ -70,7 +70,7 @@ class GroupWriter(Generic[Job, Answer]):
         self._queue: deque[_Waiting[Job, Answer]] = deque()
         self._queued_weight = 0
         self._wake = threading.Condition()
-        self._closing = False
+        self._rested = self._closing = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -93,6 +93,12 @@ class GroupWriter(Generic[Job, Answer]):
         future: Future[Answer] = Future()
         self._put(_Waiting(job, weight, future))
         return future
+
+    def tidy_up(self) -> None:
+        """Asks for `idle` once more: there is something to do for it although nothing was queued."""
+        with self._wake:
+            self._rested = False
+            self._wake.notify()
 
     def close(self) -> None:
         """Commits all that is queued, then stops. Later submissions are refused."""
@@ -122,13 +128,13 @@ class GroupWriter(Generic[Job, Answer]):
     def _next_batch(self) -> list[_Waiting[Job, Answer]]:
         with self._wake:
             expected = self._answered_jobs + len(self._queue)
-            rested = False
+            self._rested = False
             while not self._queue and not self._closing:
-                notified = self._wake.wait(None if rested else self._idle_seconds)
+                notified = self._wake.wait(None if self._rested else self._idle_seconds)
                 if not notified:
-                    rested = True
+                    self._rested = True
                     self._rest()
-            if not rested:
+            if not self._rested:
                 self._gather(expected)
             return self._take()
 

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Sequence
+from queue import SimpleQueue
 
 import pytest
 
@@ -122,3 +123,15 @@ def test_housekeeping_runs_once_in_a_quiet_moment_and_may_fail() -> None:
     assert writer.submit_from_thread(1).result(10) == 1
     writer.close()
     assert 1 <= len(calls) <= 2
+
+
+def test_housekeeping_once_more_when_asked() -> None:
+    ran: SimpleQueue[int] = SimpleQueue()
+    writer: GroupWriter[int, int] = GroupWriter(
+        "test", list, queue_weight_max=10, flush_weight_max=10, idle=lambda: ran.put(1), idle_seconds=0.01
+    )
+    ran.get(timeout=10)
+    writer.tidy_up()
+    ran.get(timeout=10)
+    writer.close()
+    assert ran.empty()
