@@ -92,7 +92,7 @@ class DuckEngine:
         self._shown = _Shown(None)
         self.used_columns = UsedColumns()
         self.key_generation = 0
-        """The newest generation of keys that was added."""
+        """The newest generation of keys that was added: told before any of its keys leaves `keys`."""
         self.key_filters = KeyFilters()
         self._readers = threading.Condition()
         self._idle: list[duckdb.DuckDBPyConnection] = []

@@ -210,12 +210,14 @@ def _event_columns(columns: Sequence[str], span: Span, *, corrected: bool) -> Sq
     return Sql("SELECT") + joined(", ", [*map(Sql, columns), voided + Sql("AS voided")])
 
 
-def located(identities: Sequence[bytes], older: Places, requests: Sequence[bytes]) -> Sql:
+def located(identities: Sequence[bytes], older: Places, newest: int, requests: Sequence[bytes]) -> Sql:
     """Rows of (occurred_at, uid), some twice: every event that one of these identities or request keys leads to.
 
-    `older`: where the identities may stand in generations.
+    `older`: where the identities may stand in generations, of which `newest` is the last.
     """
-    found = [_keyed("keys WHERE", identities), _keyed(f"older_keys WHERE generation > {older.known} AND", identities)]
+    found = [_keyed("keys WHERE", identities)]
+    if older.known < newest:
+        found.append(_keyed(f"older_keys WHERE generation > {older.known} AND", identities))
     for generation, some in older.generations.items():
         found += _apart(f"older_keys WHERE generation = {generation} AND", some)
     return joined(" UNION ALL ", [*found, *_apart("request_keys WHERE", requests)])
