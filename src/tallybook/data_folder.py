@@ -15,6 +15,7 @@ from tallybook.settings import Settings
 from tallybook.storage.duckdb.engine import DuckEngine
 from tallybook.storage.duckdb.events import DuckEventStore
 from tallybook.storage.duckdb.start_check import read_through
+from tallybook.storage.new_file import remove_drafts
 from tallybook.storage.private_file import write_private
 from tallybook.storage.sqlite.engine import SqliteEngine
 from tallybook.storage.sqlite.messages import PAGE_BYTES
@@ -56,6 +57,7 @@ def open_data_folder(settings: Settings, clock: Clock | None = None, reach: Reac
         threads=settings.duckdb_threads,
         query_memory=settings.query_memory,
     )
+    remove_drafts(settings.data_dir)
     events = DuckEventStore(
         duck, clock, wal_bytes_max=settings.wal_bytes_max, disk_reserve_bytes=settings.disk_reserve_bytes
     )

@@ -18,6 +18,7 @@ from tallybook.core.errors import Overloaded, StorageDamaged, StorageFull
 from tallybook.storage.duckdb import key_generations, runs
 from tallybook.storage.duckdb.key_filters import KeyFilters
 from tallybook.storage.duckdb.used_columns import UsedColumns
+from tallybook.storage.new_file import made_whole
 
 # Automatic checkpoints run inside the commit that crosses the threshold and stall it for seconds; this is only the
 # safety net below the checkpoints that the writer makes in quiet moments.
@@ -323,6 +324,8 @@ class DuckEngine:
 
     def _open(self) -> duckdb.DuckDBPyConnection:
         try:
+            if not self.path.exists():
+                _make(self.path)
             connection = duckdb.connect(str(self.path), config=self._config)
         except duckdb.Error as error:
             raise _unopened(self.path, error) from error
@@ -382,6 +385,11 @@ def _unopened(path: Path, error: duckdb.Error) -> Exception:
     if _DAMAGED.search(str(error)) or isinstance(error, _UNREADABLE):
         return StorageDamaged(path, str(error))
     return error
+
+
+def _make(path: Path) -> None:
+    with made_whole(path) as draft, duckdb.connect(str(draft)) as connection:
+        _migrate(connection, path)
 
 
 def _migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:

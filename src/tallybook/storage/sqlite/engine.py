@@ -30,6 +30,7 @@ from tallybook.core.unit_of_work import (
     record_of_refusal,
     refusal_in,
 )
+from tallybook.storage.new_file import made_whole
 
 Work = Callable[[sqlite3.Connection], Any]
 Item = TypeVar("Item")
@@ -394,8 +395,15 @@ def _purge_outcomes(writer: sqlite3.Connection, before_us: int, limit: int) -> i
 
 def _opened(path: Path, migrations: str, page_bytes: int) -> sqlite3.Connection:
     """The connection of the writer. Raises `StorageDamaged` and `NewerDatabase`."""
-    if path.exists() and path.stat().st_size == 0:  # SQLite would begin anew
+    if not path.exists():
+        with made_whole(path) as draft:
+            _migrated(draft, migrations, page_bytes).close()
+    if path.stat().st_size == 0:  # SQLite would begin anew
         raise StorageDamaged(path, "it is empty")
+    return _migrated(path, migrations, page_bytes)
+
+
+def _migrated(path: Path, migrations: str, page_bytes: int) -> sqlite3.Connection:
     writer = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         writer.execute(f"PRAGMA page_size={page_bytes}")  # of a new file, before anything is in it
