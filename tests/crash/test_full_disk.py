@@ -302,6 +302,7 @@ def test_a_failed_checkpoint_takes_nothing_down(tmp_path: Path, open_server: Cal
     disk = LimitedFiles(tmp_path)
     server = open_server(disk, disk_reserve_bytes=0, wal_bytes_max=MIB)
     load = Load(server, description="x" * 1000)
+    load.await_acknowledged()
     while (server.data_dir / "events.duckdb.wal").stat().st_size < 2 * MIB:
         load.await_acknowledged()
     limit_files(server, (server.data_dir / "events.duckdb").stat().st_size)
