@@ -189,6 +189,7 @@ def test_a_key_replays_both_byte_for_byte(ledger: Ledger) -> None:
         ({"usageType": "audio_stt"}, "invalid_request"),
         ({"inputTokens": -1}, "invalid_request"),
         ({"audioDurationSeconds": "5"}, "invalid_request"),
+        ({"audioDurationSeconds": 2**53}, "invalid_request"),
     ],
 )
 def test_what_cannot_be_charged_leaves_the_hold(ledger: Ledger, told: dict[str, Any], code: str) -> None:

@@ -158,6 +158,7 @@ AUDIO = {"modelId": WHISPER, "usageType": "audio_stt"}
         ({"cachedTokens": 1201}, (), "cachedTokens"),
         ({"audioDurationSeconds": -1}, (), "audioDurationSeconds"),
         ({"audioDurationSeconds": "60"}, (), "audioDurationSeconds"),
+        ({"audioDurationSeconds": 2**53}, (), "audioDurationSeconds"),
         (AUDIO, (), "audioDurationSeconds"),
         ({**AUDIO, "usageType": "audio_tts", "audioDurationSeconds": None}, (), "audioDurationSeconds"),
         ({"usageType": "embedding"}, ("inputTokens", "outputTokens"), "inputTokens"),

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 
 from msgspec import UNSET, Raw, Struct, UnsetType, field
 
-from tallybook.http.credits.amounts import from_wire_amount
 from tallybook.http.credits.money import to_wire_rate
-from tallybook.http.credits.usage_told import is_told
+from tallybook.http.credits.usage_told import is_told, to_seconds_micro
 from tallybook.http.credits.wire import Count, Id, Number, NumberOrNull, Paged, Pagination, Text, TypeOfUsage
 from tallybook.pricing.listing import Kind, Model
 from tallybook.pricing.price import Rate
@@ -107,12 +106,11 @@ def to_usage_type(wanted: CalculateWanted) -> UsageType:
 
 def to_quantities(wanted: CalculateWanted) -> Quantities:
     """Tokens that are not told of are none."""
-    seconds = wanted.audio_duration_seconds
     return Quantities(
         wanted.input_tokens or 0,
         wanted.output_tokens or 0,
         wanted.cached_tokens or 0,
-        from_wire_amount(seconds, "audioDurationSeconds", zero=True) if is_told(seconds) else None,
+        to_seconds_micro(wanted.audio_duration_seconds),
     )
 
 

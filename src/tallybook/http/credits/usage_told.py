@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Raw, Struct, field
 
+from tallybook.core.errors import invalid
+from tallybook.core.money import COUNTER_MAX, MICRO_PER_UNIT
 from tallybook.core.time_window import instant_text
 from tallybook.http.credits.amounts import from_wire_amount, to_wire_amount
 from tallybook.http.credits.money import to_wire_usd
@@ -34,7 +36,10 @@ class UsageRecorded(Struct, rename="camel"):
 def to_told(wanted: UsageWanted, place: tuple[str, ...] = ()) -> Told:
     """The usage that stands at `place` in the body. Raises `InvalidInput`."""
     quantities = Quantities(
-        wanted.input_tokens, wanted.output_tokens, wanted.cached_tokens, _seconds(wanted.audio_duration_seconds, place)
+        wanted.input_tokens,
+        wanted.output_tokens,
+        wanted.cached_tokens,
+        to_seconds_micro(wanted.audio_duration_seconds, place),
     )
     return told_of(
         wanted.usage_type,
@@ -51,7 +56,7 @@ def to_estimate(wanted: EstimateWanted) -> Told:
     """The most that may be used, of `text` unless it says otherwise. Raises `InvalidInput`."""
     place = ("estimate",)
     kind = wanted.usage_type or UsageType.TEXT
-    seconds = _seconds(wanted.audio_duration_seconds, place)
+    seconds = to_seconds_micro(wanted.audio_duration_seconds, place)
     quantities = Quantities(wanted.input_tokens, wanted.max_output_tokens, wanted.cached_tokens, seconds)
     return told_of(kind, quantities, model=wanted.model_id, place=place, output_named="maxOutputTokens")
 
@@ -82,7 +87,12 @@ def is_told(raw: Raw) -> bool:
     return bytes(raw) not in (b"", b"null")
 
 
-def _seconds(raw: Raw, place: tuple[str, ...]) -> int | None:
+def to_seconds_micro(raw: Raw, place: tuple[str, ...] = ()) -> int | None:
+    """Millionths of a second; None where nothing is told. Raises `InvalidInput`, also above what a counter holds."""
     if not is_told(raw):
         return None
-    return from_wire_amount(raw, ".".join((*place, "audioDurationSeconds")), zero=True)
+    name = ".".join((*place, "audioDurationSeconds"))
+    micro = from_wire_amount(raw, name, zero=True)
+    if micro > COUNTER_MAX:
+        raise invalid(name, msg=f"must be at most {COUNTER_MAX // MICRO_PER_UNIT}")
+    return micro
