@@ -47,11 +47,11 @@ def run(given: Mapping[str, Any]) -> None:
     tune_process()
     try:
         server.run()
+    except SystemExit:  # so uvicorn ends when it cannot listen, having logged why
+        raise CannotStart(f"cannot listen on {settings.host}:{settings.port}") from None
     finally:
         gc.unfreeze()  # else the interpreter cannot tidy up at its end, and extension modules complain of leaks
         tallybook.close()
-    if not server.started:
-        raise CannotStart(f"cannot listen on {settings.host}:{settings.port}")
 
 
 def restore(backup: Path, data_dir: Path, *, force: bool) -> Restored:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -42,16 +43,21 @@ def data_dir(stored: Path, tmp_path: Path) -> Path:
 
 def refusal(data_dir: Path) -> str:
     """The one line that `tallybook serve` says before it ends with 1."""
+    (line,) = said(data_dir)
+    return line
+
+
+def said(data_dir: Path, port: int = 0) -> list[str]:
+    """All that `tallybook serve` says before it ends with 1."""
     log = data_dir.with_suffix(".said")
     log.unlink(missing_ok=True)
     environment = {"TALLYBOOK_ADMIN_KEY": ADMIN_KEY, "TALLYBOOK_PRICE_CATALOGUE": "false"}
-    process = ForkedProcess(("serve", "--port", "0", "--data-dir", str(data_dir)), environment, log)
+    process = ForkedProcess(("serve", "--port", str(port), "--data-dir", str(data_dir)), environment, log)
     try:
         assert process.wait(timeout=60) == 1
     finally:
         process.send_signal(9)
-    (line,) = log.read_text().splitlines()
-    return line
+    return log.read_text().splitlines()
 
 
 def without_header(whole: bytes) -> bytes:
@@ -122,6 +128,14 @@ def test_a_second_server_is_refused(data_dir: Path) -> None:
     with server.client() as admin:
         assert admin.get("/v1/events", params={"limit": 1}).status_code == 200
     server.stop()
+
+
+def test_an_address_in_use_is_named(data_dir: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        reason, line = said(data_dir, port)
+    assert "address already in use" in reason
+    assert line == f"Error: cannot listen on 127.0.0.1:{port}"
 
 
 def test_a_half_restored_folder_is_refused(data_dir: Path) -> None:
