@@ -58,8 +58,9 @@ def create_app(
     for router in routers:
         inner.include_router(router)
     inner.include_router(docs_page.router(inner.title, str(inner.openapi_url)))
-    _word_errors(inner, table, raw, [route for router in routers for route in router.routes])
-    complete_document(inner, raw_documents, table, dialects)
+    routes = [route for router in routers for route in router.routes]
+    _word_errors(inner, table, raw, routes)
+    complete_document(inner, routes, raw_documents, table, dialects)
     return Gateway(
         inner,
         raw,

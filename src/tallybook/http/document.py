@@ -11,6 +11,8 @@ from importlib.resources import files
 from typing import Any, ParamSpec
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
 
 from tallybook.core.errors import Fault, InvalidInput
 from tallybook.http.access import ACCESS
@@ -40,42 +42,42 @@ _REPEAT: Node = {
 _ODD = InvalidInput([Fault(("query", "limit"), "must be a whole number")])
 
 
-class _Later(Node):
-    """Empty until the framework reads what it is to add to an operation."""
-
-    def __init__(self, make: Callable[[], Node]) -> None:
-        super().__init__()
-        self._make = make
-
-    def __bool__(self) -> bool:
-        return True
-
-    def items(self) -> Any:
-        self.update(self._make())
-        return super().items()
+_LATER = "later"
+"""Where an operation's part holds the function that makes it, instead of the part."""
 
 
 def later(make: Callable[Given, Node]) -> Callable[Given, Node]:
     """For `openapi_extra`: has it made when the document is asked for, which is costly and not done at most starts."""
 
     def promised(*args: Given.args, **kwargs: Given.kwargs) -> Node:
-        return _Later(partial(make, *args, **kwargs))
+        return {_LATER: partial(make, *args, **kwargs)}
 
     return promised
 
 
 def complete_document(
-    inner: FastAPI, parts: Callable[[], Sequence[Mapping[str, Any]]], table: Dialects, dialects: Sequence[Dialect]
+    inner: FastAPI,
+    routes: Sequence[BaseRoute],
+    parts: Callable[[], Sequence[Mapping[str, Any]]],
+    table: Dialects,
+    dialects: Sequence[Dialect],
 ) -> None:
-    """Makes the framework serve the whole document. `parts` have `paths` and `schemas`."""
+    """Makes the framework serve the whole document of these routes. `parts` have `paths` and `schemas`."""
     framework_document = inner.openapi
 
-    def document() -> dict[str, Any]:
-        if inner.openapi_schema is None:
-            inner.openapi_schema = _completed(framework_document(), parts(), table, dialects)
-        return inner.openapi_schema or {}
+    @cache
+    def document() -> Node:
+        _make_what_was_promised(routes)
+        return _completed(framework_document(), parts(), table, dialects)
 
     inner.openapi = document  # type: ignore[method-assign]
+
+
+def _make_what_was_promised(routes: Sequence[BaseRoute]) -> None:
+    for route in routes:
+        extra = route.openapi_extra if isinstance(route, APIRoute) else None
+        if extra and _LATER in extra:
+            extra.update(extra.pop(_LATER)())
 
 
 def _completed(whole: Node, parts: Sequence[Mapping[str, Any]], table: Dialects, dialects: Sequence[Dialect]) -> Node:
