@@ -168,6 +168,19 @@ def test_a_full_disk_puts_the_turn_off(shelf: Shelf, monkeypatch: pytest.MonkeyP
     assert shelf.counted() == (GENERATION + 1, GENERATION + 1, 1, 1)
 
 
+def test_a_long_read_holds_up_no_commit(shelf: Shelf) -> None:
+    """While one that began before is under way, DuckDB refuses a checkpoint after the keys began anew."""
+    shelf.append(list(range(GENERATION)))
+    shelf.seal()
+    with shelf.engine.reading():
+        shelf.store.maintain()
+        shelf.engine.checkpoint()
+        assert shelf.engine.wal_bytes > 0
+        assert shelf.statuses([0, GENERATION]) == [Status.DUPLICATE, Status.INSERTED]
+    shelf.engine.checkpoint()
+    assert shelf.engine.wal_bytes == 0
+
+
 def test_what_passes_a_filter_wrongly_is_asked_for(shelf: Shelf) -> None:
     shelf.append(list(range(GENERATION)))
     shelf.seal()
