@@ -119,7 +119,7 @@ def _add_generation(store: duckdb.DuckDBPyConnection) -> None:
     generation = key_generations.next_generation(store, GENERATION)
     if generation is not None:
         key_generations.add(store, generation, GENERATION)
-        key_generations.begin_anew(store)
+        key_generations.begin_anew(store, generation.number)
 
 
 _KNOWN = ("number", "key", "request")

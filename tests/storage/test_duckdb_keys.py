@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from tallybook.analytics.plan import STORABLE, ListPlan, Span
-from tallybook.core.errors import StorageFull
+from tallybook.core.errors import Overloaded, StorageFull
 from tallybook.metering.event import Outcome, Status
 from tallybook.storage.duckdb import arrivals, key_filters, key_generations
 from tallybook.storage.duckdb.engine import DuckEngine
@@ -166,6 +166,21 @@ def test_a_full_disk_puts_the_turn_off(shelf: Shelf, monkeypatch: pytest.MonkeyP
     assert shelf.counted() == (GENERATION, GENERATION, GENERATION, 1)
     assert shelf.statuses([0, GENERATION]) == [Status.DUPLICATE, Status.INSERTED]
     assert shelf.counted() == (GENERATION + 1, GENERATION + 1, 1, 1)
+
+
+def test_keys_stay_until_their_filter_is_there(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf.append(list(range(GENERATION)))
+    shelf.seal()
+
+    def reopening(*_: object) -> None:
+        raise Overloaded("the file is being reopened")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(key_generations, "filters", reopening)
+        with pytest.raises(Overloaded):
+            shelf.append([0])
+    assert shelf.counted() == (GENERATION, GENERATION, GENERATION, 1)
+    assert shelf.statuses([0]) == [Status.DUPLICATE]
 
 
 def test_a_long_read_holds_up_no_commit(shelf: Shelf) -> None:

@@ -80,9 +80,9 @@ def add(connection: duckdb.DuckDBPyConnection, generation: Generation, keys: int
     )
 
 
-def begin_anew(writer: duckdb.DuckDBPyConnection) -> None:
-    """Leaves in `keys` those alone that stand in no generation."""
-    until = newest(writer).until
+def begin_anew(writer: duckdb.DuckDBPyConnection, generation: int) -> None:
+    """Leaves in `keys` those alone that stand in no generation up to this one."""
+    ((until,),) = writer.execute("SELECT until FROM key_generations WHERE number = ?", [generation]).fetchall()
     ((replaced,),) = writer.execute("SELECT count(*) FROM keys WHERE seq <= ?", [until]).fetchall()
     if replaced:
         # Dropping a table and its index is quick, deleting from it is not.

@@ -22,14 +22,17 @@ class Keys:
         self._filters = engine.key_filters
 
     def turn(self) -> None:
-        """Lets `keys` begin anew if a generation was added meanwhile. Raises `StorageFull`."""
+        """Lets `keys` begin anew if a generation was added meanwhile. Raises `StorageFull`.
+
+        Its filter is read before: once the keys are gone from `keys` nothing may fail until it is asked.
+        """
         newest = self._engine.key_generation
-        if newest == self._filters.known:
+        if newest <= self._filters.known:
             return
-        with self._engine.transaction() as writer:
-            key_generations.begin_anew(writer)
         with self._engine.reading() as reader:
             added = key_generations.filters(reader, self._filters.known, newest)
+        with self._engine.transaction() as writer:
+            key_generations.begin_anew(writer, newest)
         for number, bits in added:
             self._filters.add(number, bits)
 
