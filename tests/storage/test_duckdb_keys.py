@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from uuid import UUID, uuid4
 
+import duckdb
 import pytest
 
 from tallybook.analytics.plan import STORABLE, ListPlan, Span
@@ -216,3 +217,18 @@ def test_a_filter_knows_its_own_and_few_others(shelf: Shelf) -> None:
     filters.add(8, bytes(len(bits)))
     assert filters.places(own) == (8, {7: own})
     assert len(filters.places([uuid4().bytes for _ in range(50_000)]).generations.get(7, [])) < 20
+
+
+def test_a_generation_of_many_keys_has_a_large_filter(shelf: Shelf) -> None:
+    """As after runs were made smaller, or sealing fell behind."""
+    shelf.append(list(range(10 * GENERATION + 1)))
+    shelf.seal()
+    shelf.store.maintain()
+    others = [uuid4().bytes for _ in range(10_000)]
+    assert len(shelf.engine.key_filters.places(others).generations.get(1, [])) < 20
+
+
+def test_a_filter_is_never_larger_than_duckdb_makes_one() -> None:
+    bits = key_filters.bits_sql(key_filters.size_of(10**9), "SELECT uuid() AS key")
+    with duckdb.connect() as connection:
+        assert connection.execute(f"SELECT octet_length(({bits}))").fetchall() == [(10**9 // 8,)]

@@ -11,13 +11,15 @@ from typing import NamedTuple
 _BITS_PER_KEY = 24
 _POSITIONS = 8
 """With 24 bits for each key, 4 of 100 000 others pass for one of the generation's."""
+_BITS_MAX = 10**9
+"""As many as DuckDB aggregates; with more keys than that is made for, more others pass."""
 
 _HALVES = Struct(">QQ").unpack
 
 
 def size_of(keys: int) -> int:
     """Bits of a filter for about so many keys; whole bytes."""
-    return keys * _BITS_PER_KEY
+    return min(keys * _BITS_PER_KEY, _BITS_MAX)
 
 
 def bits_sql(size: int, keys: str) -> str:

@@ -64,7 +64,7 @@ def next_generation(connection: duckdb.DuckDBPyConnection, keys: int) -> Generat
 
 
 def add(connection: duckdb.DuckDBPyConnection, generation: Generation, keys: int) -> None:
-    """Adds it, with a filter made for so many keys. Raises `RuntimeError` if it is not what `keys` holds."""
+    """Adds it, with a filter for a multiple of so many keys. Raises `RuntimeError` if it is not what `keys` holds."""
     connection.execute(
         f"INSERT INTO older_keys SELECT ?, {KEY_COLUMNS}, seq FROM keys WHERE seq <= ? ORDER BY key", generation
     )
@@ -72,8 +72,11 @@ def add(connection: duckdb.DuckDBPyConnection, generation: Generation, keys: int
     added = _sums(connection, f"older_keys WHERE generation = {generation.number}")
     if held != added:
         raise RuntimeError(f"generation {generation.number} holds {added}, of {held} keys")
+    # There may be many times more than it takes, and a filter that is too small lets everything pass. A multiple, so
+    # that filters are of few sizes: those of one size share what is made of a key.
     bits = key_filters.bits_sql(
-        key_filters.size_of(keys), f"SELECT key FROM older_keys WHERE generation = {generation.number}"
+        key_filters.size_of(added[0] // keys * keys),
+        f"SELECT key FROM older_keys WHERE generation = {generation.number}",
     )
     connection.execute(
         f"INSERT INTO key_generations SELECT ?, ?, ?, ({bits})", [generation.number, generation.until, added[0]]
