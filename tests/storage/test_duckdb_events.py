@@ -14,7 +14,7 @@ from tallybook.analytics.plan import STORABLE, ListPlan, Span
 from tallybook.core.errors import StorageDamaged, StorageFull
 from tallybook.metering.event import Status
 from tallybook.metering.store import EventStore
-from tallybook.storage.duckdb import arrivals
+from tallybook.storage.duckdb import arrivals, runs
 from tallybook.storage.duckdb.engine import DuckEngine, HeldDatabase, NewerDatabase
 from tallybook.storage.duckdb.events import DuckEventStore
 from tallybook.storage.duckdb.limits import Limits
@@ -176,6 +176,21 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"this is no database" * 1000)
     with pytest.raises(StorageDamaged, match=r"events\.duckdb"):
         opened(path)
+
+
+def test_what_fails_to_open_is_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the next attempt would be given the same instance, however dead, while anybody keeps the exception."""
+    path = tmp_path / "events.duckdb"
+    opened(path).close()
+
+    def full(*_: object) -> None:
+        raise duckdb.IOException("No space left on device")
+
+    monkeypatch.setattr(runs, "remove_replaced", full)
+    with pytest.raises(StorageFull) as kept:
+        opened(path)
+    with duckdb.connect(str(path), read_only=True):  # refused where an instance that writes is left
+        assert kept.value.__cause__ is not None
 
 
 def test_a_check_takes_one_core_and_gives_the_others_back(tmp_path: Path) -> None:

@@ -337,7 +337,8 @@ class DuckEngine:
             self.used_columns.read(connection)
             connection.execute(f"SET GLOBAL memory_limit = '{self._memory}'")
             self.key_generation = key_generations.newest(connection).number
-        except duckdb.Error as error:
+        except BaseException as error:
+            connection.close()  # whoever keeps the exception would keep the instance, dead or alive, and the file
             self._tell(error)
             raise
         self.show_facts(None)
