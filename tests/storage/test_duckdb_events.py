@@ -15,6 +15,7 @@ from tallybook.core.errors import StorageDamaged, StorageFull
 from tallybook.metering.event import Status
 from tallybook.metering.store import EventStore
 from tallybook.storage.duckdb import arrivals, runs
+from tallybook.storage.duckdb import engine as engine_module
 from tallybook.storage.duckdb.engine import DuckEngine, HeldDatabase, NewerDatabase
 from tallybook.storage.duckdb.events import DuckEventStore
 from tallybook.storage.duckdb.limits import Limits
@@ -191,6 +192,18 @@ def test_what_fails_to_open_is_let_go(tmp_path: Path, monkeypatch: pytest.Monkey
         opened(path)
     with duckdb.connect(str(path), read_only=True):  # refused where an instance that writes is left
         assert kept.value.__cause__ is not None
+
+
+def test_a_file_that_is_gone_is_not_begun_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when a volume is no longer mounted: what was acknowledged is elsewhere, and more must not be taken here."""
+    path = tmp_path / "events.duckdb"
+    engine = opened(path)
+    path.rename(tmp_path / "elsewhere")
+    monkeypatch.setattr(engine_module, "_is_alive", lambda _: False)
+    with pytest.raises(StorageDamaged):
+        engine.revive()
+    assert not path.exists()
+    engine.close()
 
 
 def test_a_check_takes_one_core_and_gives_the_others_back(tmp_path: Path) -> None:

@@ -99,9 +99,9 @@ class DuckEngine:
         self._idle: list[duckdb.DuckDBPyConnection] = []
         self._lent: list[duckdb.DuckDBPyConnection] = []
         self._closed = False
-        self._connection: duckdb.DuckDBPyConnection | None = self._open()
-        self.openings = 1
+        self.openings = 0
         """How often the file was opened: what was remembered from before the last time must be read again."""
+        self._connection: duckdb.DuckDBPyConnection | None = self._open()
 
     @property
     def facts(self) -> str:
@@ -222,7 +222,6 @@ class DuckEngine:
                 return
             self._retire()
             self._connection = self._open()
-            self.openings += 1
 
     def close(self) -> None:
         """Ends what is still being read and closes the file. Whoever comes later meets `Overloaded`."""
@@ -327,6 +326,8 @@ class DuckEngine:
     def _open(self) -> duckdb.DuckDBPyConnection:
         try:
             if not self.path.exists():
+                if self.openings:
+                    raise StorageDamaged(self.path, "it is gone")
                 _make(self.path)
             connection = duckdb.connect(str(self.path), config=self._config)
         except duckdb.Error as error:
@@ -342,6 +343,7 @@ class DuckEngine:
             self._tell(error)
             raise
         self.show_facts(None)
+        self.openings += 1
         return connection
 
     def _tell(self, error: BaseException) -> None:
