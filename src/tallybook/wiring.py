@@ -1,7 +1,6 @@
 """Engines -> services -> app. The only file that knows everyone."""
 
 import asyncio
-import logging
 import shutil
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -19,7 +18,6 @@ from tallybook.backups.service import BackupService
 from tallybook.catalogues.installed import read_answer, read_lists
 from tallybook.catalogues.litellm import read_litellm
 from tallybook.core.clock import Clock
-from tallybook.core.errors import TallybookError
 from tallybook.core.paging import Cursors
 from tallybook.core.time_window import MINUTE_US
 from tallybook.core.unit_of_work import JournalEntry
@@ -40,7 +38,8 @@ from tallybook.http.native.verify import Audits
 from tallybook.http.rates import KeyRates
 from tallybook.jobs.expire_reservations import expire_reservations
 from tallybook.jobs.grant_plans import grant_plans
-from tallybook.jobs.purge_outcomes import Outcomes, purge_outcomes
+from tallybook.jobs.purge_outcomes import purge_outcomes
+from tallybook.jobs.repeat import repeat
 from tallybook.ledger.service import LedgerService
 from tallybook.metering.service import MeteringService
 from tallybook.orgs.model import DEFAULT_ORG
@@ -89,8 +88,6 @@ _GRANTS_BEHIND_US_MAX = MINUTE_US
 """How late grants may be before the server calls itself not ready."""
 _STARTED = "start"
 """Whom the admin log names for what a first start does."""
-
-log = logging.getLogger("tallybook.jobs")
 
 
 @dataclass(frozen=True)
@@ -203,17 +200,23 @@ def build(folder: DataFolder, more_raw_routes: Mapping[str, Mapping[str, App]] |
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        jobs = [
-            asyncio.create_task(_purge_outcomes(sqlite, clock, settings.idempotency_retention_days)),
-            asyncio.create_task(_purge_outcomes(direct, clock, settings.idempotency_retention_days)),
-            asyncio.create_task(_expire_messages(messages)),
-            asyncio.create_task(_expire_reservations(ledger)),
-            asyncio.create_task(_grant_plans(plans)),
-            asyncio.create_task(_seal(sealer, metering.writer.tidy_up)),
+        purge = partial(purge_outcomes, clock=clock, retention_days=settings.idempotency_retention_days)
+        put_in_order = partial(_put_in_order, sealer, metering.writer.tidy_up)
+        repeated = [
+            repeat(partial(purge, sqlite), pause_seconds=_PURGE_SECONDS, failure="outcomes not purged"),
+            repeat(partial(purge, direct), pause_seconds=_PURGE_SECONDS, failure="outcomes not purged"),
+            repeat(messages.expire, pause_seconds=_EXPIRY_SECONDS, failure="messages not expired"),
+            repeat(
+                partial(expire_reservations, ledger), pause_seconds=_SWEEP_SECONDS, failure="reservations not expired"
+            ),
+            repeat(partial(grant_plans, plans), pause_seconds=_SWEEP_SECONDS, failure="plans not granted"),
+            repeat(put_in_order, pause_seconds=_SEAL_SECONDS, failure="events not put in order"),
         ]
+        jobs = [asyncio.create_task(each) for each in repeated]
         yield
         for job in jobs:
             job.cancel()
+        sealer.stop()  # its thread would be waited for
         await asyncio.gather(*jobs, return_exceptions=True)
 
     app = create_app(
@@ -284,58 +287,14 @@ async def _first_start(orgs: OrgService, auth: AuthService, pricing: PricingServ
     return made
 
 
-async def _purge_outcomes(kept: Outcomes, clock: Clock, retention_days: int) -> None:
-    while True:
-        try:
-            await purge_outcomes(kept, clock, retention_days=retention_days)
-        except TallybookError as error:  # there is always a next time
-            log.warning("outcomes not purged", extra={"reason": str(error)})
-        await asyncio.sleep(_PURGE_SECONDS)
-
-
-async def _expire_messages(messages: Messages) -> None:
-    while True:
-        try:
-            await messages.expire()
-        except TallybookError as error:
-            log.warning("messages not expired", extra={"reason": str(error)})
-        await asyncio.sleep(_EXPIRY_SECONDS)
-
-
 def _policy_of(orgs: OrgService, org_id: str) -> Policy:
     settings = orgs.settings_of(org_id)
     return Policy(settings.store_messages, settings.message_retention_days)
 
 
-async def _expire_reservations(ledger: LedgerService) -> None:
-    while True:
-        try:
-            await expire_reservations(ledger)
-        except TallybookError as error:
-            log.warning("reservations not expired", extra={"reason": str(error)})
-        await asyncio.sleep(_SWEEP_SECONDS)
-
-
-async def _grant_plans(plans: PlanService) -> None:
-    while True:
-        try:
-            await grant_plans(plans)
-        except TallybookError as error:
-            log.warning("plans not granted", extra={"reason": str(error)})
-        await asyncio.sleep(_SWEEP_SECONDS)
-
-
-async def _seal(sealer: Sealer, tidy_up: Callable[[], None]) -> None:
-    try:
-        while True:
-            try:
-                while await asyncio.to_thread(sealer.seal):
-                    tidy_up()  # what was put in order is still where it was, too, until the writer lets it go
-            except Exception as error:  # what has arrived is whole and can be read; there is always a next time
-                log.warning("events not put in order", extra={"reason": str(error)})
-            await asyncio.sleep(_SEAL_SECONDS)
-    finally:
-        sealer.stop()  # the thread would be waited for
+async def _put_in_order(sealer: Sealer, tidy_up: Callable[[], None]) -> None:
+    while await asyncio.to_thread(sealer.seal):
+        tidy_up()  # what was put in order is still where it was, too, until the writer lets it go
 
 
 def _note_backup(sqlite: SqliteEngine, journal: SqliteJournal, clock: Clock, actor: str, name: str) -> None:
