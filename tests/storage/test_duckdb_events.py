@@ -103,6 +103,7 @@ def test_few_events_wait_for_more_and_every_reader_sees_them(tmp_path: Path) -> 
     store.append([submit(told(1)), submit(told(2))])
     store.append([submit(told(3))])
     assert (stored(engine, "facts"), stored(engine, "arrivals")) == (0, 2)
+    assert [usage.last_commit(orgs) for orgs in (None, ("org",), ("other",))] == [2, 2, 0]
     seen = usage.list_events(EVERYTHING).events
     assert [(event.event_id, event.seq) for event in seen] == [("event-3", 2), ("event-2", 1), ("event-1", 1)]
     store.maintain()
@@ -122,6 +123,34 @@ def test_what_waits_is_spread_with_whoever_makes_it_many(tmp_path: Path) -> None
     with engine.reading() as reader:
         by_commit = reader.execute("SELECT seq, count(*), min(input_tokens) FROM facts GROUP BY seq ORDER BY seq")
         assert by_commit.fetchall() == [(1, 600, 0), (2, 600, 600)]
+    store.close()
+
+
+def test_what_waits_is_what_each_reader_began_with(tmp_path: Path) -> None:
+    clock = StillClock()
+    engine = opened(tmp_path / "events.duckdb")
+    store = DuckEventStore(engine, clock, wal_bytes_max=2**40, disk_reserve_bytes=0)
+    submit = Submitter(clock)
+
+    def waiting(reader: duckdb.DuckDBPyConnection) -> list[tuple[object, ...]]:
+        columns = engine.waiting.of(reader)
+        names = ("event_id", "seq", "user_id", "finish_reason")
+        none = [None] * len(columns["uid"])
+        return list(zip(*(columns.get(name, none) for name in names), strict=True))
+
+    first, second, third = ("event-1", 1, None, None), ("event-2", 2, "ana", None), ("event-3", 3, None, "stop")
+    store.append([submit(told(1))])
+    with engine.reading() as one:
+        assert waiting(one) == [first]
+        store.append([submit(told(2, user_id="ana"))])
+        with engine.reading() as two:
+            assert waiting(two) == [first, second]
+            assert waiting(one) == [first]
+            store.maintain()
+            store.append([submit(told(3, finish_reason="stop"))])
+            with engine.reading() as three:
+                assert waiting(three) == [third]
+                assert waiting(two) == [first, second]
     store.close()
 
 

@@ -7,17 +7,12 @@ it will roll back, so that nobody sees a difference: whoever reads `facts` begin
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
 
 import duckdb
-import msgspec
 
-from tallybook.metering.event import Submission
-from tallybook.storage.duckdb.columns import Columns, Values, batch_of, fact_parts, joined
+from tallybook.storage.duckdb.columns import Columns, Values, batch_of, joined
 from tallybook.storage.duckdb.engine import DuckEngine
-
-_ENCODE = msgspec.msgpack.Encoder().encode
-_DECODE = msgspec.msgpack.Decoder(list[Submission]).decode
+from tallybook.storage.duckdb.waiting import Commit
 
 # Several threads would each gather rows of their own and copy them in afterwards, which takes twice the processor time.
 # DuckDB leaves an INSERT to one thread when its source can't be read in numbered parts, as a positional join can't.
@@ -26,47 +21,21 @@ _ON_ONE_THREAD = "batch POSITIONAL JOIN (SELECT 1 AS one)"
 _ON_ONE_THREAD_FROM = 1_000
 
 
-class Commit(NamedTuple):
-    """Some events as a commit took them. `recorded_at_us` and `seq` are those of the commit."""
-
-    seq: int
-    recorded_at_us: int
-    rows: Sequence[Submission]
-
-
-def put(writer: duckdb.DuckDBPyConnection, commit: Commit) -> None:
-    """Lets the events of a commit wait."""
-    parameters = [commit.seq, commit.recorded_at_us, len(commit.rows), _ENCODE(commit.rows)]
-    writer.execute("INSERT INTO arrivals VALUES (?, ?, ?, ?)", parameters)
-
-
-def waiting(connection: duckdb.DuckDBPyConnection) -> list[Commit]:
-    """What waits, oldest first."""
-    rows = connection.execute("SELECT seq, recorded_at, submissions FROM arrivals").fetchall()  # sorting takes planning
-    return [Commit(seq, recorded_at_us, _DECODE(submissions)) for seq, recorded_at_us, submissions in sorted(rows)]
-
-
 @contextmanager
 def reading(engine: DuckEngine) -> Iterator[duckdb.DuckDBPyConnection]:
     """As `engine.reading`, with the events that wait among the facts."""
     with engine.reading() as reader:
-        columns = [part for commit in waiting(reader) for part in facts_of(commit)]
-        if columns:
-            append_facts(engine, reader, joined(columns))
+        if columns := engine.waiting.of(reader):
+            append_facts(engine, reader, columns)
         yield reader
 
 
 def spread(engine: DuckEngine, writer: duckdb.DuckDBPyConnection, fresh: Sequence[Columns] = ()) -> None:
     """Moves what waits to `facts`, and appends the `fresh` ones behind it."""
-    columns = [part for commit in waiting(writer) for part in facts_of(commit)]
+    columns = engine.waiting.of(writer)
     if columns:
         writer.execute("DELETE FROM arrivals")
-    append_facts(engine, writer, joined([*columns, *fresh]))
-
-
-def facts_of(commit: Commit) -> list[Columns]:
-    """The columns of `facts` for new events, some at a time."""
-    return [stamped(part, commit) for part in fact_parts(commit.rows, revision=1)]
+    append_facts(engine, writer, joined([columns, *fresh] if columns else fresh))
 
 
 def stamped(facts: Columns, commit: Commit) -> Columns:

@@ -18,6 +18,7 @@ from tallybook.core.errors import Overloaded, StorageDamaged, StorageFull
 from tallybook.storage.duckdb import key_generations, runs
 from tallybook.storage.duckdb.key_filters import KeyFilters
 from tallybook.storage.duckdb.used_columns import UsedColumns
+from tallybook.storage.duckdb.waiting import WaitingColumns
 from tallybook.storage.new_file import made_whole
 
 # Automatic checkpoints run inside the commit that crosses the threshold and stall it for seconds; this is only the
@@ -92,6 +93,7 @@ class DuckEngine:
         """Held by who writes beside the writer, who can't fold in the log meanwhile."""
         self._shown = _Shown(None)
         self.used_columns = UsedColumns()
+        self.waiting = WaitingColumns()
         self.key_generation = 0
         """The newest generation of keys that was added: told before any of its keys leaves `keys`."""
         self.key_filters = KeyFilters()
@@ -344,6 +346,7 @@ class DuckEngine:
             raise
         self.show_facts(None)
         self.openings += 1
+        self.waiting = WaitingColumns()
         return connection
 
     def _tell(self, error: BaseException) -> None:

@@ -17,6 +17,7 @@ from tallybook.storage.duckdb.engine import DuckEngine
 from tallybook.storage.duckdb.key_generations import Key
 from tallybook.storage.duckdb.keys import Keys
 from tallybook.storage.duckdb.lookup import select_by
+from tallybook.storage.duckdb.waiting import Commit, commits, facts_of, put
 
 _SPREAD_FROM = 1_000
 """Events, waiting and new, that are spread over `facts`; fewer wait."""
@@ -128,7 +129,7 @@ class DuckEventStore:
     def _insert(self, rows: Sequence[Submission], ready: Sequence[Columns] = ()) -> None:
         if not rows:
             return
-        commit = arrivals.Commit(self._seq + 1, max(self._clock.now_us(), self._recorded_at_us), rows)
+        commit = Commit(self._seq + 1, max(self._clock.now_us(), self._recorded_at_us), rows)
         uids = [row.uid for row in rows]
         instants = [row.occurred_at_us for row in rows]
         keys: dict[str, Values] = {
@@ -145,9 +146,9 @@ class DuckEventStore:
             if requests:
                 arrivals.append(writer, "request_keys", _request_keys(requests, commit.seq))
             if waiting < _SPREAD_FROM:
-                arrivals.put(writer, commit)
+                put(writer, commit)
             else:
-                parts = [arrivals.stamped(part, commit) for part in ready] or arrivals.facts_of(commit)
+                parts = [arrivals.stamped(part, commit) for part in ready] or [facts_of([commit])]
                 arrivals.spread(self._engine, writer, parts)
                 waiting = 0
         self._seq, self._recorded_at_us, self._waiting = commit.seq, commit.recorded_at_us, waiting
@@ -172,7 +173,7 @@ class DuckEventStore:
                 " WHERE uid IN {} AND revision = 1 AND occurred_at BETWEEN ? AND ?",
                 [min(instants), max(instants)],
             )
-            stored = {row.uid: _stored(row) for commit in arrivals.waiting(reader) for row in commit.rows}
+            stored = {row.uid: _stored(row) for commit in commits(reader) for row in commit.rows}
         stored.update({fact[0].bytes: Stored(fact[0].bytes, *fact[1:]) for fact in facts})
         return {key.key.bytes: _Known(key.content.bytes, stored[key.uid.bytes]) for key in keys}
 
