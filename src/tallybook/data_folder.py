@@ -4,7 +4,6 @@ import secrets
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 from tallybook.backups.errors import NotRestorable
 from tallybook.backups.restore import DRAFT
@@ -49,7 +48,6 @@ def open_data_folder(settings: Settings, clock: Clock | None = None, reach: Reac
     events_path, ledger_path = settings.data_dir / "events.duckdb", settings.data_dir / "ledger.sqlite"
     if ledger_path.exists() and not events_path.exists():
         raise StorageDamaged(events_path, "it is missing beside a ledger")
-    secret = _secret(settings)
     # DuckDB locks its file against other processes, so it is opened before anything is written.
     duck = DuckEngine(
         events_path,
@@ -63,6 +61,7 @@ def open_data_folder(settings: Settings, clock: Clock | None = None, reach: Reac
     )
     if events.newest_seq and not ledger_path.exists():
         raise StorageDamaged(ledger_path, "it is missing beside events that are stored")
+    secret = _secret(settings, is_first_start=not ledger_path.exists())
     sqlite = SqliteEngine(ledger_path, clock, reach=reach)
     messages = SqliteEngine(
         settings.data_dir / "messages.sqlite",
@@ -75,14 +74,14 @@ def open_data_folder(settings: Settings, clock: Clock | None = None, reach: Reac
     return DataFolder(settings, clock, reach, secret, duck, events, sqlite, messages)
 
 
-def _secret(settings: Settings) -> bytes:
+def _secret(settings: Settings, *, is_first_start: bool) -> bytes:
+    """Raises `StorageDamaged` where it is lost: with another one no key in the ledger would be valid."""
     if settings.secret is not None:
         return settings.secret.get_secret_value().encode()
-    return _kept_secret(settings.data_dir / SECRET_FILE)
-
-
-def _kept_secret(path: Path) -> bytes:
+    path = settings.data_dir / SECRET_FILE
     if not path.exists():
+        if not is_first_start:
+            raise StorageDamaged(path, "it is missing beside a ledger, and TALLYBOOK_SECRET is not set")
         write_private(path, secrets.token_hex(32))
     return path.read_text().strip().encode()
 

@@ -99,7 +99,7 @@ def test_a_damaged_file_is_named(data_dir: Path, name: str, damage: Callable[[by
     assert line.endswith("; restore a backup")
 
 
-@pytest.mark.parametrize("name", ["events.duckdb", "ledger.sqlite"])
+@pytest.mark.parametrize("name", ["events.duckdb", "ledger.sqlite", "secret"])
 def test_a_missing_file_is_named_and_not_made_anew(data_dir: Path, name: str) -> None:
     path = data_dir / name
     path.unlink()
