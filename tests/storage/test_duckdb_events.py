@@ -216,7 +216,7 @@ def test_what_fails_to_open_is_let_go(tmp_path: Path, monkeypatch: pytest.Monkey
     def full(*_: object) -> None:
         raise duckdb.IOException("No space left on device")
 
-    monkeypatch.setattr(runs, "remove_replaced", full)
+    monkeypatch.setattr(runs, "shown_now", full)
     with pytest.raises(StorageFull) as kept:
         opened(path)
     with duckdb.connect(str(path), read_only=True):  # refused where an instance that writes is left

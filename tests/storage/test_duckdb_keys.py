@@ -152,7 +152,8 @@ def test_ids_lead_to_their_events_wherever_the_key_stands(shelf: Shelf) -> None:
     shelf.engine.key_filters = known
 
 
-def test_a_full_disk_puts_the_turn_off(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_puts_the_turn_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf = Shelf(tmp_path / "events.duckdb")
     shelf.append(list(range(GENERATION)))
     shelf.seal()
 
@@ -163,10 +164,13 @@ def test_a_full_disk_puts_the_turn_off(shelf: Shelf, monkeypatch: pytest.MonkeyP
         patch.setattr(key_generations, "begin_anew", full)
         with pytest.raises(StorageFull):
             shelf.append([0])
+        shelf = shelf.reopened()
+        assert shelf.store.newest_seq == 1
     shelf.seal()  # adds no second generation of the same keys
     assert shelf.counted() == (GENERATION, GENERATION, GENERATION, 1)
     assert shelf.statuses([0, GENERATION]) == [Status.DUPLICATE, Status.INSERTED]
     assert shelf.counted() == (GENERATION + 1, GENERATION + 1, 1, 1)
+    shelf.store.close()
 
 
 def test_keys_stay_until_their_filter_is_there(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:

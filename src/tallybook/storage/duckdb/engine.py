@@ -336,7 +336,7 @@ class DuckEngine:
             raise _unopened(self.path, error) from error
         try:
             _migrate(_silent(connection), self.path)
-            runs.remove_replaced(connection, runs.newest(connection))
+            shown = runs.shown_now(connection)  # nothing is removed here: a full disk must not keep the file shut
             self.used_columns.read(connection)
             connection.execute(f"SET GLOBAL memory_limit = '{self._memory}'")
             self.key_generation = key_generations.newest(connection).number
@@ -344,7 +344,7 @@ class DuckEngine:
             connection.close()  # whoever keeps the exception would keep the instance, dead or alive, and the file
             self._tell(error)
             raise
-        self.show_facts(None)
+        self.show_facts(shown)
         self.openings += 1
         self.waiting = WaitingColumns()
         return connection

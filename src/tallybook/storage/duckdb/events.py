@@ -56,7 +56,9 @@ class DuckEventStore:
         self._disk_reserve_bytes = disk_reserve_bytes
         self._seq = self._recorded_at_us = self._waiting = self._known_opening = 0
         self._keys = Keys(engine)
-        self._refresh()
+        with suppress(StorageFull):  # which refuses writes, and no start
+            self._keys.turn()
+        self._take_up()
 
     @property
     def newest_seq(self) -> int:
@@ -178,11 +180,12 @@ class DuckEventStore:
         return {key.key.bytes: _Known(key.content.bytes, stored[key.uid.bytes]) for key in keys}
 
     def _refresh(self) -> None:
-        """Takes in what others have done since: a generation of keys, or an opening.
-
-        After an opening the last commit is read: what a failing disk answered need not be what it kept.
-        """
+        """Takes in what others have done since: a generation of keys, or an opening."""
         self._keys.turn()
+        self._take_up()
+
+    def _take_up(self) -> None:
+        """After an opening the last commit is read: what a failing disk answered need not be what it kept."""
         opening = self._engine.openings
         if opening == self._known_opening:
             return

@@ -71,6 +71,13 @@ def shown_while_removed(run: Run) -> str:
     return f"(run > 0 OR seq > {run.until})"
 
 
+def shown_now(connection: duckdb.DuckDBPyConnection) -> str | None:
+    """What is to be shown of the facts as they are: None, all, unless the newest run has not replaced its own yet."""
+    run = newest(connection)
+    (is_twice,) = _present(connection.execute(f"SELECT EXISTS (SELECT 1 FROM facts WHERE {_arrived(run)})").fetchone())
+    return shown_while_removed(run) if is_twice else None
+
+
 def _arrived(run: Run) -> str:
     return f"run = 0 AND seq <= {run.until}"
 

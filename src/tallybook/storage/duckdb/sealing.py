@@ -47,7 +47,7 @@ class Sealer:
 
     def _seal(self, connection: duckdb.DuckDBPyConnection) -> bool:
         if not self._engine.shows_all_facts:
-            self._remove_replaced(connection, runs.newest(connection))  # which has failed before
+            self._remove_replaced(connection, runs.newest(connection))  # which was not done, or has failed
         run = self._add_next(connection)
         if run is None:
             return self._add_generation(connection)
