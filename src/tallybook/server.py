@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from tallybook.backups.errors import NotRestorable
 from tallybook.backups.restore import Restored, put_in_place
@@ -114,6 +115,8 @@ def _settings(given: Mapping[str, Any]) -> Settings:
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
         raise CannotStart(f"bad settings: {faults}") from None
+    except SettingsError as error:  # of a list that is no JSON
+        raise CannotStart(f'bad settings: {error}; lists are JSON, such as ["https://a.example"]') from None
 
 
 class _Server(uvicorn.Server):

@@ -3,7 +3,16 @@
 import gc
 import sys
 
-from tallybook.server import tune_process
+import pytest
+
+from tallybook.server import CannotStart, run, tune_process
+
+
+@pytest.mark.parametrize(("name", "value"), [("port", "x"), ("secret", "short"), ("cors_origins", "https://a.example")])
+def test_a_bad_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(f"TALLYBOOK_{name.upper()}", value)
+    with pytest.raises(CannotStart, match=f"bad settings: .*{name}"):
+        run({})
 
 
 def test_the_cycle_collector_runs_again_once_the_process_is_tuned() -> None:
