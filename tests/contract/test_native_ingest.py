@@ -307,6 +307,15 @@ def test_strict_refuses_unknown_fields(admin: httpx.Client) -> None:
     assert admin.post("/v1/events?strict=maybe", json={"events": [event()]}).status_code == 422
 
 
+@pytest.mark.parametrize("body", [{"evnts": [{"id": "1"}]}, {"events": [{"modle": "m"}]}])
+def test_what_holds_no_field_of_an_event_is_none(admin: httpx.Client, body: dict[str, Any]) -> None:
+    answer = admin.post("/v1/events", json=body)
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [{"loc": ["events", 0], "msg": "holds no field of an event"}]
+    answer = admin.post("/v1/events", json={"events": [{"colour": "red", "model": "m"}, {}]})
+    assert answer.json()["inserted"] == 2
+
+
 def test_at_most_a_hundred_faults_are_listed(admin: httpx.Client) -> None:
     body = send(admin, *[event(latency_ms=-1) for _ in range(150)]).json()
     assert len(body["errors"]) == 100

@@ -95,7 +95,8 @@ class Reading:
     """JSON texts by the index of the event, if they were asked for."""
 
 
-_DEFAULT_KIND = UsageEvent().kind
+_TELLS_NOTHING = UsageEvent()
+_DEFAULT_KIND = _TELLS_NOTHING.kind
 _DECODE_ENVELOPE = msgspec.json.Decoder(_Envelope).decode
 _DECODE_EVENT = msgspec.json.Decoder(WireEvent).decode
 
@@ -137,6 +138,8 @@ def _read_fast(body: bytes, ndjson: bool, with_messages: bool) -> Reading | None
             bare = batch is UNSET
             sent = [_DECODE_EVENT(body)] if batch is UNSET else batch
         events = [_event(wire, decimals) for wire in sent]
+        if _TELLS_NOTHING in events:
+            return None
         # A name can also be spelled in escapes.
         answers = _answers(sent) if b"provider_response" in body or b"\\u00" in body else {}
         messages = _messages(sent) if with_messages else {}
@@ -378,6 +381,8 @@ def read_fields(sent: dict[str, Any], *, strict: bool) -> tuple[dict[str, Any], 
 
 def _read_object(sent: dict[str, Any], strict: bool) -> tuple[UsageEvent | None, list[Fault]]:
     fields, faults = read_fields(sent, strict=strict)
+    if sent and not faults and _TYPES.keys().isdisjoint(sent):
+        faults = [Fault((), "holds no field of an event")]
     if faults:
         return None, faults
     fields.pop("messages", None)
