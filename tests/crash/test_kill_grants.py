@@ -52,7 +52,9 @@ def fall_behind(data_dir: Path) -> list[str]:
 
     accounts = asyncio.run(prepare())
     engine.close()
-    DuckEngine(data_dir / "events.duckdb", memory="100MB", threads=1).close()  # a ledger alone is not served
+    # A ledger alone is not served.
+    DuckEngine(data_dir / "events.duckdb", memory="100MB", threads=1).close()
+    (data_dir / "secret").write_text("of the tests")
     return accounts
 
 
