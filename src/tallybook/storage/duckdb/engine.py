@@ -93,7 +93,7 @@ class DuckEngine:
         """Held by who writes beside the writer, who can't fold in the log meanwhile."""
         self._shown = _Shown(None)
         self.used_columns = UsedColumns()
-        self.waiting = WaitingColumns()
+        self.waiting: WaitingColumns  # of each opening its own
         self.key_generation = 0
         """The newest generation of keys that was added: told before any of its keys leaves `keys`."""
         self.key_filters = KeyFilters()
