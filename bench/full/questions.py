@@ -12,6 +12,7 @@ from typing import Any
 
 from bench import server
 from bench.full import store
+from tallybook.analytics.answer import EventPage, UsagePage
 from tallybook.analytics.plan import STORABLE
 from tallybook.analytics.query import Condition, Dimension, EventQuery, Reach, UsageQuery
 from tallybook.analytics.service import UsageService
@@ -31,13 +32,15 @@ Rows = list[tuple[Any, ...]]
 
 @dataclass(frozen=True)
 class Question:
-    """`asked` answers through the analytics room, `sql` by hand; both rows of the same values in the same order.
+    """`asked` answers through the analytics room, as dialects take it, `sql` by hand.
 
+    `rows` of the answer: the same values in the same order.
     `bar_ms`: of the median. `path`: the same question over HTTP.
     """
 
     name: str
-    asked: Callable[[UsageService], Rows]
+    asked: Callable[[UsageService], Any]
+    rows: Callable[[Any], Rows]
     sql: str
     bar_ms: int
     path: str
@@ -55,10 +58,13 @@ def questions() -> Sequence[Question]:
             (Dimension.USER_ID, Dimension.API_KEY_ID, Dimension.MODEL),
             bar_ms=300,
         ),
-        Question("newest 50 of a user", _newest, _NEWEST, 60, f"/v1/events?user_id={store.BUSIEST_USER}&limit=50"),
+        Question(
+            "newest 50 of a user", _newest, _uids, _NEWEST, 60, f"/v1/events?user_id={store.BUSIEST_USER}&limit=50"
+        ),
         Question(
             "exact total of a user",
             _total,
+            _rows,
             _TOTAL,
             60,
             f"/v1/usage/query?start=1970-01-01T00:00:00Z&end=2200-01-01T00:00:00Z&bucket=all"
@@ -90,7 +96,7 @@ def _compared(question: Question, service: UsageService, engine: DuckEngine, rep
         with engine.reading() as reader:
             return reader.execute(question.sql).fetchall()
 
-    rows = question.asked(service)
+    rows = question.rows(question.asked(service))
     if rows != by_hand():
         raise RuntimeError(f"{question.name}: the answers differ")
     timed: tuple[list[_Time], list[_Time]] = ([], [])
@@ -126,7 +132,7 @@ _IN_FORCE = (
 )
 _OF_USER = f"{_IN_FORCE} AND user_id = '{store.BUSIEST_USER}'"
 _NEWEST = f"SELECT uid::VARCHAR {_OF_USER} ORDER BY occurred_at DESC, uid DESC LIMIT 50"
-_TOTAL = f"SELECT count(*) {_OF_USER}"
+_TOTAL = f"SELECT 0, count(*) {_OF_USER}"
 _MEASURES = (
     "sum(coalesce(requests, 1)), coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0),"
     " coalesce(sum(cache_read_tokens), 0), coalesce(sum(cache_write_tokens), 0), coalesce(sum(cost), 0),"
@@ -165,18 +171,22 @@ def _reported(
         f"{f'&user_id={store.BUSIEST_USER}' if of_user else ''}"
     )
 
-    def asked(service: UsageService) -> Rows:
-        buckets = service.query(query).buckets
-        return [(number, *row.group, *row.numbers) for number, found in enumerate(buckets) for row in found.rows]
-
-    return Question(name, asked, sql, bar_ms, path)
+    return Question(name, lambda service: service.query(query), _rows, sql, bar_ms, path)
 
 
-def _newest(service: UsageService) -> Rows:
-    found = service.list_events(EventQuery(REACH, conditions=OF_USER, limit=50))
-    return [(event.uid,) for event in found.events]
+def _rows(page: UsagePage) -> Rows:
+    buckets = (number for number, rows in enumerate(page.rows) for _ in range(rows.stop - rows.start))
+    return list(zip(buckets, *page.groups, *page.numbers, strict=True))
 
 
-def _total(service: UsageService) -> Rows:
+def _newest(service: UsageService) -> EventPage:
+    return service.list_events(EventQuery(REACH, conditions=OF_USER, limit=50))
+
+
+def _uids(page: EventPage) -> Rows:
+    return [(event.uid,) for event in page.events]
+
+
+def _total(service: UsageService) -> UsagePage:
     query = UsageQuery(REACH, STORABLE.start_us, STORABLE.end_us, Bucket.ALL, conditions=OF_USER, measures=("events",))
-    return [row.numbers for bucket in service.query(query).buckets for row in bucket.rows]
+    return service.query(query)

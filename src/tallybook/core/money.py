@@ -87,10 +87,10 @@ def apportion(amounts: Sequence[int], divisor: int) -> tuple[list[int], int]:
 
 def plain_digits(amount: int, decimals: int) -> str:
     """`amount × 10^-decimals` in plain digits without trailing zeros: 6_800_000_000 at 12 is `0.0068`."""
-    if amount < 0:
-        return "-" + plain_digits(-amount, decimals)
-    whole, part = divmod(amount, 10**decimals)
-    return f"{whole}.{str(part).rjust(decimals, '0').rstrip('0')}" if part else str(whole)
+    if decimals == 0:
+        return str(amount)
+    digits = str(amount).zfill(decimals + 1 + (amount < 0))
+    return f"{digits[:-decimals]}.{digits[-decimals:]}".rstrip("0").rstrip(".")
 
 
 def usd_text(pico: int) -> str:

@@ -83,6 +83,16 @@ class UsageStoreSuite:
             "cost_usd": 1_100 * 9 * 10**18,
         }
 
+    def test_sums_of_groups_are_exact_beyond_64_bits(self, book: Book) -> None:
+        large = [Fact(n, cost=9 * 10**18, set={"model": "large", "peak_memory_mib": n}) for n in range(2)]
+        book.record(*large, Fact(2, cost=7, set={"model": "small"}))
+        query = UsageQuery(ADMIN, JAN_1, JAN_1 + DAY_US, group_by=(Dimension.MODEL,))
+        (bucket,) = asking(book).query(replace(query, measures=("cost_usd", "peak_memory_mib"))).buckets
+        assert [(row.group, row.numbers) for row in bucket.rows] == [
+            (("large",), (18 * 10**18, 1)),
+            (("small",), (7, None)),
+        ]
+
     @pytest.mark.parametrize("name", list(COUNTERS))
     def test_every_counter_is_a_measure(self, book: Book, name: str) -> None:
         book.record(Fact(1, set={name: 3}), Fact(2, set={name: 4}), Fact(3))
@@ -261,6 +271,16 @@ class UsageStoreSuite:
             (("Ä",), 1),
             ((None,), 1),
         ]
+
+    def test_a_long_answer_is_whole(self, book: Book) -> None:
+        users = [(None, f"u-{n:04}", f"ü-{n:04}")[n % 3] for n in range(2_500)]
+        book.record(*(Fact(n, cost=n, set={"user_id": user}) for n, user in enumerate(users)))
+        query = UsageQuery(ADMIN, JAN_1, JAN_1 + DAY_US, group_by=(Dimension.USER_ID,), measures=("cost_usd",))
+        (bucket,) = asking(book, rows_max=5_000).query(query).buckets
+        expected = {user: n for n, user in enumerate(users) if user}
+        assert [row.group[0] for row in bucket.rows] == [*sorted(expected), None]
+        assert [row.numbers[0] for row in bucket.rows[:-1]] == [expected[user] for user in sorted(expected)]
+        assert bucket.rows[-1].numbers == (sum(range(0, 2_500, 3)),)
 
     @pytest.mark.parametrize("dimension", [d for d in Dimension if d not in ("org_id", "batch", "background")])
     def test_every_text_dimension_groups_and_filters(self, book: Book, dimension: Dimension) -> None:

@@ -19,4 +19,8 @@ def wire_number(amount: int | None, decimals: int) -> str | msgspec.Raw | int | 
 
 def wire_numbers(amounts: Sequence[int | None], decimals: int) -> Sequence[str | msgspec.Raw | int | None]:
     """`wire_number` of each."""
-    return [wire_number(amount, decimals) for amount in amounts] if decimals else amounts
+    if decimals == 0:
+        return amounts
+    if decimals == USD_DECIMALS:  # there may be very many
+        return [None if amount is None else plain_digits(amount, USD_DECIMALS) for amount in amounts]
+    return [wire_number(amount, decimals) for amount in amounts]

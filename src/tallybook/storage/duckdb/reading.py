@@ -1,7 +1,7 @@
 """Reads of the event store: runs the SQL of `usage_sql.py` on a cursor per thread, a few at a time."""
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator, MutableSequence, Sequence
+from collections.abc import Iterable, Iterator, MutableSequence, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice, product
@@ -19,7 +19,7 @@ from tallybook.analytics.store import Aggregates, BucketLine, EventSlice
 from tallybook.core.counters import COUNTERS, Aggregate
 from tallybook.core.time_window import DAY_US, TimeWindow
 from tallybook.metering.identity import identity_of, keys_of_request
-from tallybook.storage.duckdb import arrivals, export_sql, line_sql, runs, usage_sql
+from tallybook.storage.duckdb import arrivals, column_stream, export_sql, line_sql, runs, usage_sql
 from tallybook.storage.duckdb.engine import DuckEngine
 from tallybook.storage.duckdb.in_force import Sql, has_corrections, newest_seq
 from tallybook.storage.duckdb.limits import Limits, Turns, bounded
@@ -32,8 +32,6 @@ _FAR_OFFSET = 1_000
 
 # Beyond this many candidates an IN list costs more than scanning the time between them.
 _CANDIDATES_MAX = 2_000
-
-_ROWS_AT_ONCE = 1_000
 
 
 class DuckUsageStore:
@@ -50,11 +48,13 @@ class DuckUsageStore:
             span = _capped(reader, plan.span, plan.as_of_us)
             corrected = _has_corrections(reader, span)
             plan = _settled(reader, replace(plan, span=span))
-            # Sums have 128 bits; to hand these over takes five times as long as 64, in which nearly all have room.
-            try:
-                return _aggregates(reader, plan, usage_sql.aggregate(plan, corrected=corrected, in_64_bits=True), _ints)
-            except TypeError:  # a sum without room is None, which such a column does not take
-                return _aggregates(reader, plan, usage_sql.aggregate(plan, corrected=corrected), list)
+            if plan.group_by:
+                # There may be very many rows. Sums have 128 bits, nearly all have room in 64, which are but copied.
+                in_64_bits = usage_sql.aggregate(plan, corrected=corrected, in_64_bits=True)
+                if columns := _with_room(plan, column_stream.stream(reader, in_64_bits)):
+                    return _aggregates(plan, columns)
+            rows = _rows(reader, usage_sql.aggregate(plan, corrected=corrected))
+            return _aggregates(plan, list(zip(*rows, strict=True)))
 
     def lines(self, plan: LinePlan) -> list[BucketLine]:
         with self._snapshot(report=True) as reader:
@@ -160,26 +160,23 @@ class DuckUsageStore:
         return read_events(reader, usage_sql.events(columns, span, [uid for _, uid in chosen], corrected=True))
 
 
-def _aggregates(
-    reader: duckdb.DuckDBPyConnection, plan: AggregatePlan, sql: Sql, sums: Callable[[], MutableSequence[Any]]
-) -> Aggregates:
-    """The rows of `usage_sql.aggregate`, turned into columns a few at a time, while they are in the cache.
-
-    `sums` makes the column of a sum.
-    """
+def _with_room(plan: AggregatePlan, parts: Iterable[Sequence[Sequence[Any]]]) -> list[MutableSequence[Any]] | None:
+    """The columns of `usage_sql.aggregate`, some rows at a time, below each other; None if a sum has no room."""
     are_sums = (MEASURES[name].aggregate is Aggregate.SUM for name in plan.measures)
-    buckets, groups = _ints(), [list[Any]() for _ in plan.group_by]
-    numbers = [sums() if is_sum else [] for is_sum in are_sums]
-    reader.execute(sql.text, sql.parameters)
-    while rows := reader.fetchmany(_ROWS_AT_ONCE):
-        for column, values in zip((buckets, *groups, *numbers), zip(*rows, strict=True), strict=True):
+    are_whole = [True, *(False for _ in plan.group_by), *are_sums]
+    columns: list[MutableSequence[Any]] = [array("q") if is_whole else [] for is_whole in are_whole]
+    for part in parts:
+        for column, values in zip(columns, part, strict=True):
+            if isinstance(column, array) and not isinstance(values, array):
+                return None
             column.extend(values)
-    return Aggregates(buckets, groups, numbers)
+    return columns
 
 
-def _ints() -> "array[int]":
-    """A column of integers of 64 bits, in a fifth of the memory that a list of them takes."""
-    return array("q")
+def _aggregates(plan: AggregatePlan, columns: Sequence[Sequence[Any]]) -> Aggregates:
+    groups = len(plan.group_by)
+    buckets, *values = columns or [()] * (1 + groups + len(plan.measures))
+    return Aggregates(buckets, values[:groups], values[groups:])
 
 
 def _newest(reader: duckdb.DuckDBPyConnection, plan: ListPlan, uids: Sequence[UUID] | None) -> list[tuple[Any, ...]]:

@@ -272,11 +272,11 @@ def has_any(span: Span, dimension: Dimension, values: Iterable[Value]) -> Sql:
 
 def _bucket(slices: Slices | None) -> Sql:
     if slices is None:
-        return Sql("0")
+        return Sql("0::BIGINT")
     number = Sql("(occurred_at - ?) // ?", (slices.origin_us, slices.step_us))
     if slices.lookup is None:
         return number
-    return Sql("list_extract(?::INTEGER[],", (slices.lookup,)) + number + Sql("+ 1)")
+    return Sql("list_extract(?::BIGINT[],", (slices.lookup,)) + number + Sql("+ 1)")
 
 
 def _list_conditions(plan: ListPlan, uids: Sequence[UUID] | None = None) -> Iterable[Sql]:
