@@ -68,9 +68,8 @@ def asked_meanwhile(folder: Path, events_per_second: float, repeats: int, first:
     with (
         server.running(folder) as (port, _),
         _coming_in(port, events_per_second, first) as batch_ms,
-        served.client_of(port) as client,
     ):
-        found = served.timed(client, repeat(question.path), repeats, "p99 250 ms")
+        found = served.timed(served.Client(port), repeat(question.path), repeats, "p99 250 ms")
     ordered = sorted(batch_ms)
     coming_in = {
         "ms": round(ordered[len(ordered) // 2], 1),
