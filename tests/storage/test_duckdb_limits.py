@@ -10,7 +10,9 @@ from tallybook.analytics.errors import QueriesWaiting, QueryOutOfMemory, QueryTi
 from tallybook.analytics.plan import AggregatePlan, ListPlan, Span
 from tallybook.analytics.query import Dimension
 from tallybook.core.time_window import TimeWindow
+from tallybook.storage.duckdb.column_stream import stream
 from tallybook.storage.duckdb.engine import DuckEngine
+from tallybook.storage.duckdb.in_force import Sql
 from tallybook.storage.duckdb.limits import Limits, Turns, bounded
 from tallybook.storage.duckdb.reading import DuckUsageStore
 
@@ -79,6 +81,15 @@ def test_a_read_that_takes_too_long_is_stopped_and_its_cursor_is_whole_again(eng
 def test_another_interruption_is_not_called_a_timeout(engine: DuckEngine) -> None:
     with engine.reading() as reader, pytest.raises(duckdb.InterruptException), bounded(reader, 60):
         raise duckdb.InterruptException("the file is being reopened")
+
+
+def test_an_answer_is_stopped_between_two_of_its_parts_too(engine: DuckEngine) -> None:
+    with pytest.raises(QueryTimeout), engine.reading() as reader, bounded(reader, 0.3):
+        for _ in stream(reader, Sql("SELECT n FROM range(?) AS a (n)", (10**10,))):
+            pass
+    with engine.reading() as reader:
+        assert len(next(stream(reader, Sql("SELECT n FROM range(?) AS a (n)", (10**8,))))[0]) < 10**8
+        assert reader.execute("SELECT count(*) FROM facts").fetchone() == (EVENTS,)
 
 
 def test_looking_up_does_not_wait_for_reports(engine: DuckEngine, held: ExitStack) -> None:

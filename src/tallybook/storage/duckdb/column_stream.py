@@ -8,16 +8,35 @@ from typing import Any
 import duckdb
 import nanoarrow as na
 from nanoarrow.c_array import CArray
+from nanoarrow.c_array_stream import CArrayStream
 
 from tallybook.storage.duckdb.in_force import Sql
 
+_UNDERWAY = {
+    "INTERRUPT Error": duckdb.InterruptException,
+    "Out of Memory Error": duckdb.OutOfMemoryException,
+    "IO Error": duckdb.IOException,
+}
+"""What may end an answer between two of its parts."""
 _BITS = [tuple(byte >> bit & 1 for bit in range(8)) for byte in range(256)]
 
 
 def stream(reader: duckdb.DuckDBPyConnection, sql: Sql) -> Iterator[Sequence[Sequence[Any]]]:
-    """The columns of some rows at a time: an `array` where all are numbers of 64 bits, else a list."""
-    for rows in na.c_array_stream(reader.sql(sql.text, params=sql.parameters)):
+    """The columns of some rows at a time: an `array` where all are numbers of 64 bits, else a list.
+
+    Raises what DuckDB does.
+    """
+    parts = na.c_array_stream(reader.sql(sql.text, params=sql.parameters))
+    while (rows := _next(parts)) is not None:
         yield [_values(column) for column in rows.children]
+
+
+def _next(parts: CArrayStream) -> CArray | None:
+    try:
+        return next(parts, None)
+    except RuntimeError as error:  # an Arrow stream has no other errors than text
+        told = str(error)
+        raise next((kind for name, kind in _UNDERWAY.items() if name in told), duckdb.Error)(told) from error
 
 
 def _values(column: CArray) -> Sequence[Any]:
