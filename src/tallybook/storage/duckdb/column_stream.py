@@ -49,7 +49,7 @@ def _values(column: CArray) -> Sequence[Any]:
 
 
 def _texts(column: CArray) -> list[str | None]:
-    """Several times as fast as one by one."""
+    """All at once, in half the time that one by one takes."""
     edges = memoryview(_buffer(column, 1)).tolist()
     encoded = bytes(_buffer(column, 2))
     texts: list[str | None]
