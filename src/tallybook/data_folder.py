@@ -75,7 +75,7 @@ def open_data_folder(settings: Settings, clock: Clock | None = None, reach: Reac
 
 
 def _secret(settings: Settings, *, is_first_start: bool) -> bytes:
-    """Raises `StorageDamaged` where it is lost: with another one no key in the ledger would be valid."""
+    """Raises `StorageDamaged` where it is lost or empty: with another one no key in the ledger would be valid."""
     if settings.secret is not None:
         return settings.secret.get_secret_value().encode()
     path = settings.data_dir / SECRET_FILE
@@ -83,7 +83,10 @@ def _secret(settings: Settings, *, is_first_start: bool) -> bytes:
         if not is_first_start:
             raise StorageDamaged(path, "it is missing beside a ledger, and TALLYBOOK_SECRET is not set")
         write_private(path, secrets.token_hex(32))
-    return path.read_text().strip().encode()
+    secret = path.read_bytes().strip()
+    if not secret:
+        raise StorageDamaged(path, "it is empty")
+    return secret
 
 
 def _check_files(duck: DuckEngine, others: Sequence[SqliteEngine], seconds: float) -> None:

@@ -107,6 +107,12 @@ def test_a_missing_file_is_named_and_not_made_anew(data_dir: Path, name: str) ->
         assert refusal(data_dir).startswith(f"Error: {path} is damaged: it is missing beside ")
 
 
+def test_an_empty_secret_is_named(data_dir: Path) -> None:
+    path = data_dir / "secret"
+    path.write_text("\n")
+    assert refusal(data_dir) == f"Error: {path} is damaged: it is empty; restore a backup"
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_a_newer_file_is_named(data_dir: Path, name: str) -> None:
     path = data_dir / name

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from tallybook.backups.manifest import sync
+
 
 def write_private(path: Path, text: str) -> None:
     """Writes the file with mode 0600, replacing an older one in one durable step."""
@@ -13,3 +15,4 @@ def write_private(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
+    sync(path.parent)
