@@ -165,6 +165,8 @@ _PRICED = Pricing.PRICED  # to look it up in the class takes as long as the rest
 def _rated_by_pools(plan: Plan, usage: Usage) -> Rating:
     reported = {counter: value for counter, value in usage.items() if value > 0}
     deal = _deal(tuple(reported), plan.units)
+    if not deal.units:
+        return _unpaid(plan, tuple([counter for counter, _ in deal.uncovered]))
     pools, left = deal_out(deal, reported)
     charged = [(unit, pools[unit] * plan.numerators[unit]) for unit in deal.units]
     lines = tuple((unit, amount) for unit, exact in charged if (amount := divide_half_even(exact, plan.denominator)))
@@ -175,6 +177,13 @@ def _rated_by_pools(plan: Plan, usage: Usage) -> Rating:
     # A cost that rounds to 0 is a price all the same.
     if any(exact for _, exact in charged):
         return Rating(Pricing.PRICED, cost_pico, cost_pico, lines, (), plan.price_id, plan.matched, other)
+    return _unpaid(plan)
+
+
+def _unpaid(plan: Plan, unpriced: tuple[str, ...] = ()) -> Rating:
+    """Of a usage that is charged for nothing."""
+    if unpriced:
+        return Rating(Pricing.UNPRICED, None, 0, (), unpriced, plan.price_id, plan.matched)
     return Rating(Pricing.FREE, 0, 0, (), (), plan.price_id, plan.matched)
 
 
