@@ -6,8 +6,7 @@ from typing import NamedTuple
 
 from tallybook.core.counters import COUNTERS, Usage
 from tallybook.pricing.cost import Pricing, Rating, context_tokens
-from tallybook.pricing.listing import rates_for
-from tallybook.pricing.price import Price
+from tallybook.pricing.price import Price, rates_for
 
 GIVEN = "given"
 """The one line of a cost that the caller supplied."""

@@ -7,9 +7,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
-from tallybook.pricing.listing import rates_for
 from tallybook.pricing.pools import payer_of
-from tallybook.pricing.price import Mode, Price, Rate
+from tallybook.pricing.price import Mode, Price, Rate, rates_for
 
 
 class Said(NamedTuple):

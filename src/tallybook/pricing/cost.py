@@ -2,8 +2,6 @@
 
 from bisect import bisect_left
 from collections.abc import Mapping
-from dataclasses import replace
-from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
 from functools import lru_cache
@@ -14,7 +12,7 @@ import msgspec
 from tallybook.core.counters import COUNTERS, PARTS, Usage
 from tallybook.core.money import PICO_PER_USD, divide_half_even
 from tallybook.pricing.pools import deal_for, deal_out, unpriced_of
-from tallybook.pricing.price import Price, Rate
+from tallybook.pricing.price import Price, Rate, rates_for
 
 
 class Pricing(Enum):
@@ -94,7 +92,7 @@ class TieredPlan:
 
     def __init__(self, price_id: str | None, rates: Mapping[str, Rate], matched: str | None = None) -> None:
         self._above = sorted({tier.above for rate in rates.values() for tier in rate.tiers})
-        self._plans = [Plan(price_id, _rates_above(rates, above), matched) for above in (0, *self._above)]
+        self._plans = [Plan(price_id, rates_for(rates, above + 1), matched) for above in (0, *self._above)]
 
     def plan_for(self, usage: Usage) -> Plan:
         return self._plans[bisect_left(self._above, context_tokens(usage))]
@@ -115,15 +113,6 @@ def context_tokens(usage: Usage) -> int:
 
 def _parts_of_context(usage: Usage) -> int:
     return max(sum(usage.get(part, 0) for part in group) for group in PARTS["input_tokens"])
-
-
-def _rates_above(rates: Mapping[str, Rate], context: int) -> dict[str, Rate]:
-    """The rates of a context longer than that by the least."""
-    return {unit: replace(rate, usd=_usd_above(rate, context), tiers=()) for unit, rate in rates.items()}
-
-
-def _usd_above(rate: Rate, context: int) -> Decimal:
-    return next((tier.usd for tier in reversed(rate.tiers) if tier.above <= context), rate.usd)
 
 
 def rate(plan: Plan, usage: Usage) -> Rating:

@@ -5,7 +5,7 @@ overlay or the org names exactly, are listed; patterns price what they fit, and 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
@@ -117,11 +117,6 @@ def find_model(own: Shelf, common: Common, name: str, provider: str | None = Non
     return Listed(name, seller, known.title or known.id, known.context_window, asked.named, offers)
 
 
-def rates_for(rates: Mapping[str, Rate], context: int) -> dict[str, Rate]:
-    """The rates of a call with that many input tokens."""
-    return {unit: replace(rate, usd=_usd_for(rate, context), tiers=()) for unit, rate in rates.items()}
-
-
 def _of_catalogue(own: Shelf, common: Common) -> Iterator[Listed]:
     for (provider, model), names in common.names.models.items():
         # Not every model is called by its id.
@@ -173,7 +168,3 @@ def _class_of(usd_per_million: Decimal) -> Class:
     if usd_per_million >= _STANDARD_FROM_USD:
         return Class.STANDARD
     return Class.ECONOMY if usd_per_million else Class.FREE
-
-
-def _usd_for(rate: Rate, context: int) -> Decimal:
-    return next((tier.usd for tier in reversed(rate.tiers) if context > tier.above), rate.usd)

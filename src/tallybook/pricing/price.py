@@ -1,7 +1,7 @@
 """A price: a dated fact about what the units of a model cost. Appended, never edited."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 
@@ -95,6 +95,15 @@ class Rate:
             **({"tiers": tiers} if tiers else {}),
             **({"at_least": self.at_least} if self.at_least else {}),
         }
+
+
+def rates_for(rates: Mapping[str, Rate], context: int) -> dict[str, Rate]:
+    """The rates of a call with that many input tokens, without tiers."""
+    return {unit: replace(rate, usd=_usd_for(rate, context), tiers=()) for unit, rate in rates.items()}
+
+
+def _usd_for(rate: Rate, context: int) -> Decimal:
+    return next((tier.usd for tier in reversed(rate.tiers) if context > tier.above), rate.usd)
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from tallybook.pricing.catalogue.snapshot import Differences, PriceLists, Synced
 from tallybook.pricing.comparison import Claim, Comparison, Opinions, compare
 from tallybook.pricing.cost import context_tokens
 from tallybook.pricing.errors import AlreadySuperseded, PriceExists
-from tallybook.pricing.listing import Estimate, Model, rates_for
-from tallybook.pricing.price import Mode, NewPrice, Origin, Price, faults_of
+from tallybook.pricing.listing import Estimate, Model
+from tallybook.pricing.price import Mode, NewPrice, Origin, Price, faults_of, rates_for
 from tallybook.pricing.resolution import Resolution
 from tallybook.pricing.store import Position, PriceStore
 from tallybook.pricing.timeline import Circumstances

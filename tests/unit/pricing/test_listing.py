@@ -9,9 +9,9 @@ import pytest
 from tallybook.core.time_window import DAY_US, HOUR_US, parse_instant
 from tallybook.pricing.book import PriceBook
 from tallybook.pricing.catalogue.names import ModelNames, ProviderNames, Rule
-from tallybook.pricing.listing import Class, Kind, Model, rates_for
+from tallybook.pricing.listing import Class, Kind, Model
 from tallybook.pricing.match import Match
-from tallybook.pricing.price import DailyWindow, Mode, Origin, Price, Rate, Tier
+from tallybook.pricing.price import DailyWindow, Mode, Origin, Price, Rate, Tier, rates_for
 from tests.catalogue import price_book, snapshot
 from tests.catalogue import prices as catalogue_prices
 from tests.unit.pricing.sheets import price, rates
