@@ -17,8 +17,8 @@ from tallybook.corrections.model import Address, Corrected, CorrectionRecord, De
 from tallybook.corrections.rules import decide
 from tallybook.corrections.store import Committer, CorrectionStore
 from tallybook.metering.event import UsageEvent
-from tallybook.metering.service import Rater
-from tallybook.pricing.cost import UNREPORTED, Rating
+from tallybook.metering.rating import Rater, rating_of
+from tallybook.pricing.cost import Rating
 
 
 class Shown(NamedTuple):
@@ -104,19 +104,7 @@ class CorrectionService:
 
     def rate(self, org_id: str, event: UsageEvent, at_us: int) -> Rating:
         """What an event costs, as known now."""
-        if event.unreported:
-            return UNREPORTED
-        return self._rater.rating(
-            org_id,
-            provider=event.provider,
-            model=event.model,
-            service_tier=event.service_tier,
-            batch=event.batch,
-            at_us=at_us,
-            usage=self._charged(event),
-            given_pico=event.cost_pico,
-            told=event,
-        )
+        return rating_of(self._rater, org_id, event, at_us, self._charged(event))
 
     def committer_of(self, event: EventRecord) -> Committer:
         """No correction changes the transaction of an event, so this never changes."""

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate, pairwise
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import msgspec
 
 from tallybook.core.clock import Clock
-from tallybook.core.counters import Usage
 from tallybook.core.errors import Fault, InvalidInput
 from tallybook.core.group_commit import GroupWriter
 from tallybook.core.ids import UidSource, uid_text
@@ -16,8 +15,8 @@ from tallybook.metering.errors import BatchTooLarge
 from tallybook.metering.event import Outcome, Sender, Stored, Submission, UsageEvent
 from tallybook.metering.identity import content_hash, derived_id, identity_of, request_key
 from tallybook.metering.normalize import faults_of
+from tallybook.metering.rating import Rater, rating_of
 from tallybook.metering.store import EventStore
-from tallybook.pricing.cost import UNREPORTED, Rating
 
 _MADE_READY = 100
 """Events from which on a batch is made ready before its turn; for fewer it is cheaper to do it in one go."""
@@ -36,22 +35,6 @@ Beside = Callable[[Sequence[Any]], Sequence[Any]]
 
 def _nobody(jobs: Sequence[Any]) -> Sequence[Any]:
     raise TypeError("nobody takes other jobs than batches")
-
-
-class Rater(Protocol):
-    def rating(
-        self,
-        org_id: str,
-        *,
-        provider: str | None,
-        model: str | None,
-        service_tier: str | None,
-        batch: bool,
-        at_us: int,
-        usage: Usage,
-        given_pico: int | None,
-        told: UsageEvent | None = None,
-    ) -> Rating: ...
 
 
 class MeteringService:
@@ -117,21 +100,7 @@ class MeteringService:
             if event_id is None:
                 event_id = derived_id(sender.org_id, idempotency_key, index) if idempotency_key else uid_text(uid)
             occurred_at_us = now_us if event.occurred_at_us is None else event.occurred_at_us
-            rating = (
-                UNREPORTED
-                if event.unreported
-                else self._rater.rating(
-                    sender.org_id,
-                    provider=event.provider,
-                    model=event.model,
-                    service_tier=event.service_tier,
-                    batch=event.batch,
-                    at_us=occurred_at_us,
-                    usage=event.usage,
-                    given_pico=event.cost_pico,
-                    told=event,
-                )
-            )
+            rating = rating_of(self._rater, sender.org_id, event, occurred_at_us, event.usage)
             if rating.known_cost_pico > COST_PICO_MAX:
                 found.append(Fault(("events", index, "usage"), f"costs more than {COST_USD_MAX} USD"))
                 continue

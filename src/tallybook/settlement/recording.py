@@ -7,7 +7,7 @@ from tallybook.core.ids import Hasher, UidSource, uid_text
 from tallybook.core.money import COST_PICO_MAX, COST_USD_MAX
 from tallybook.metering.event import Sender, Submission, UsageEvent
 from tallybook.metering.identity import CONTENT_VERSION, identity_of, request_key
-from tallybook.metering.service import Rater
+from tallybook.metering.rating import Rater
 from tallybook.pricing.cost import Rating
 from tallybook.settlement.errors import UnpricedUsage
 from tallybook.settlement.model import SOURCE_CONFIRMED, Context, Told

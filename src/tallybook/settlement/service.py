@@ -14,7 +14,7 @@ from tallybook.ledger.model import Address, Confirmation, Hold, Reservation, Sta
 from tallybook.ledger.service import LedgerService
 from tallybook.ledger.store import Found
 from tallybook.metering.event import Sender
-from tallybook.metering.service import Rater
+from tallybook.metering.rating import Rater
 from tallybook.settlement.charge import charge_of, hold_for
 from tallybook.settlement.errors import OutboxFull, UnknownModel, UnknownTransaction
 from tallybook.settlement.model import (
