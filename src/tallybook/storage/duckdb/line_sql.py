@@ -4,8 +4,11 @@ from collections.abc import Iterable, Sequence
 
 from tallybook.analytics.plan import LinePlan, Span
 from tallybook.analytics.query import GIVEN, LineItem
+from tallybook.pricing.cost import Pricing
 from tallybook.storage.duckdb.in_force import Sql, facts, joined
 from tallybook.storage.duckdb.usage_sql import LINES, POOLED, addends, conditions_of, grouping, key, value
+
+_GIVEN_COST = f"CASE WHEN pricing = '{Pricing.GIVEN.value}' THEN cost END"
 
 
 def charged(span: Span) -> Sql:
@@ -19,7 +22,7 @@ def lines(plan: LinePlan, units: Sequence[str], *, corrected: bool) -> Sql:
     `units` are those that are charged for in the span: each that is summed up takes its time.
     """
     keys = [*grouping(plan.counted), Sql("fact.model")]
-    values = [each for unit in units for each in _charged_for(unit)] + [f"CASE WHEN pricing = '{GIVEN}' THEN cost END"]
+    values = [each for unit in units for each in _charged_for(unit)] + [_GIVEN_COST]
     conditions = conditions_of(plan.counted) + Sql("AND cost IS NOT NULL")
     grouped = [key(number) for number in range(len(keys))]
     # Summed first: a row for each line of each event would be many times as many.

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
-from tallybook.settlement.model import Link
+from tallybook.settlement.model import SOURCE_CONFIRMED, SOURCE_RECORDED, Link
 from tallybook.settlement.store import BilledEvent
 from tallybook.storage.duckdb import arrivals
 from tallybook.storage.duckdb.engine import DuckEngine
@@ -31,9 +31,9 @@ class DuckBilledEvents:
     def billed_until(self, org_id: str, seq: int) -> Iterator[Iterator[Sequence[BilledEvent]]]:
         wanted = (
             "AND org_id = ? AND seq <= ? AND (transaction_id IS NOT NULL"
-            " OR (context = 'customer' AND source LIKE 'tallybook:%'))"
+            " OR (context = 'customer' AND source IN (?, ?)))"
         )
-        with self._billed(wanted, [org_id, seq]) as parts:
+        with self._billed(wanted, [org_id, seq, SOURCE_CONFIRMED, SOURCE_RECORDED]) as parts:
             yield parts
 
     def find_billed(self, org_id: str, links: Sequence[Link]) -> list[BilledEvent]:
