@@ -10,6 +10,7 @@ from tallybook.backups.restore import DRAFT
 from tallybook.core.clock import Clock, SystemClock
 from tallybook.core.errors import StorageDamaged
 from tallybook.core.failpoints import Reach, go_on
+from tallybook.files import EVENTS, LEDGER, MESSAGES, SECRET
 from tallybook.settings import Settings
 from tallybook.storage.duckdb.engine import DuckEngine
 from tallybook.storage.duckdb.events import DuckEventStore
@@ -18,8 +19,6 @@ from tallybook.storage.new_file import remove_drafts
 from tallybook.storage.private_file import write_private
 from tallybook.storage.sqlite.engine import SqliteEngine
 from tallybook.storage.sqlite.messages import PAGE_BYTES
-
-SECRET_FILE = "secret"
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ def open_data_folder(settings: Settings, clock: Clock | None = None, reach: Reac
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     if (settings.data_dir / DRAFT).exists():
         raise NotRestorable(f"a restore into {settings.data_dir} was not finished; restore again with --force")
-    events_path, ledger_path = settings.data_dir / "events.duckdb", settings.data_dir / "ledger.sqlite"
+    events_path, ledger_path = settings.data_dir / EVENTS, settings.data_dir / LEDGER
     if ledger_path.exists() and not events_path.exists():
         raise StorageDamaged(events_path, "it is missing beside a ledger")
     # DuckDB locks its file against other processes, so it is opened before anything is written.
@@ -64,7 +63,7 @@ def open_data_folder(settings: Settings, clock: Clock | None = None, reach: Reac
     secret = _secret(settings, is_first_start=not ledger_path.exists())
     sqlite = SqliteEngine(ledger_path, clock, reach=reach)
     messages = SqliteEngine(
-        settings.data_dir / "messages.sqlite",
+        settings.data_dir / MESSAGES,
         clock,
         name="message",
         migrations="message_migrations",
@@ -78,7 +77,7 @@ def _secret(settings: Settings, *, is_first_start: bool) -> bytes:
     """Raises `StorageDamaged` where it is lost or empty: with another one no key in the ledger would be valid."""
     if settings.secret is not None:
         return settings.secret.get_secret_value().encode()
-    path = settings.data_dir / SECRET_FILE
+    path = settings.data_dir / SECRET
     if not path.exists():
         if not is_first_start:
             raise StorageDamaged(path, "it is missing beside a ledger, and TALLYBOOK_SECRET is not set")

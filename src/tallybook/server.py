@@ -20,6 +20,7 @@ from tallybook.backups.restore import Restored, put_in_place
 from tallybook.core.errors import StorageDamaged, TallybookError
 from tallybook.core.failpoints import kill_at
 from tallybook.data_folder import open_data_folder
+from tallybook.files import ADDRESS, ADMIN_KEY
 from tallybook.log import configure_log
 from tallybook.settings import Settings
 from tallybook.storage.duckdb import engine as duckdb_engine
@@ -125,7 +126,7 @@ class _Server(uvicorn.Server):
     def __init__(self, tallybook: "Tallybook", settings: Settings) -> None:
         self._tallybook = tallybook
         self._settings = settings
-        self._address_file = settings.data_dir / "server.json"
+        self._address_file = settings.data_dir / ADDRESS
         super().__init__(
             uvicorn.Config(
                 tallybook.app,
@@ -169,7 +170,7 @@ class _Server(uvicorn.Server):
 
 
 def _greet(url: str, tallybook: "Tallybook", settings: Settings) -> None:
-    key_file = settings.data_dir / "admin.key"
+    key_file = settings.data_dir / ADMIN_KEY
     if tallybook.new_admin_key is not None:
         key = f"{tallybook.new_admin_key}  (cluster admin; kept in {key_file}, shown only now)"
     elif settings.admin_key is not None:

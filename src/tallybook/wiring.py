@@ -27,7 +27,8 @@ from tallybook.corrections.repricing import Repricing
 from tallybook.corrections.service import CorrectionService
 from tallybook.corrections.undoing import Undoing
 from tallybook.corrections.verify import SumAudit
-from tallybook.data_folder import SECRET_FILE, DataFolder
+from tallybook.data_folder import DataFolder
+from tallybook.files import ADMIN_KEY, SECRET
 from tallybook.http import credits, mka1, native, openai, ops, usage_log
 from tallybook.http.access import Gate
 from tallybook.http.app import create_app
@@ -79,7 +80,6 @@ from tallybook.storage.sqlite.prices import SqlitePriceStore
 from tallybook.storage.sqlite.refunds import SqliteRefundStore
 from tallybook.storage.sqlite.settlement import SqliteSettlementStore
 
-ADMIN_KEY_FILE = "admin.key"
 _PURGE_SECONDS = 3600
 _SWEEP_SECONDS = 1
 _EXPIRY_SECONDS = 600
@@ -283,7 +283,7 @@ async def _first_start(orgs: OrgService, auth: AuthService, pricing: PricingServ
     fixed = None if settings.admin_key is None else settings.admin_key.get_secret_value()
     made = await auth.ensure_bootstrap(fixed, DEFAULT_ORG)
     if made is not None:
-        write_private(settings.data_dir / ADMIN_KEY_FILE, made)
+        write_private(settings.data_dir / ADMIN_KEY, made)
     return made
 
 
@@ -305,9 +305,9 @@ def _note_backup(sqlite: SqliteEngine, journal: SqliteJournal, clock: Clock, act
 
 def _private_files(data_dir: Path, secret: bytes) -> dict[str, str]:
     """Without the secret no key of a restored ledger is valid, so it is kept wherever it came from."""
-    kept = {SECRET_FILE: secret.decode()}
-    admin_key = data_dir / ADMIN_KEY_FILE
-    return {**kept, ADMIN_KEY_FILE: admin_key.read_text()} if admin_key.exists() else kept
+    kept = {SECRET: secret.decode()}
+    admin_key = data_dir / ADMIN_KEY
+    return {**kept, ADMIN_KEY: admin_key.read_text()} if admin_key.exists() else kept
 
 
 def _rates(settings: Settings, clock: Clock) -> KeyRates:

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from tallybook.backups.errors import NotRestorable
+from tallybook.files import sync_names
 
 FORMAT = 1
 """Rises when an older release could not restore what is written."""
@@ -46,7 +47,7 @@ def write(folder: Path, manifest: Manifest) -> None:
     path = folder / MANIFEST
     path.write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
     _kept(path)
-    sync(folder)
+    sync_names(folder)
 
 
 def read(folder: Path) -> Manifest:
@@ -77,15 +78,6 @@ def check(copy: Path, manifest: Manifest, backup: Path) -> None:
     for name, kept in manifest.files.items():
         if _kept(copy / name) != kept:
             raise NotRestorable(f"{backup / name} is damaged: it is not what was written")
-
-
-def sync(folder: Path) -> None:
-    """Makes the names in a folder durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _kept(path: Path) -> Kept:

@@ -9,13 +9,12 @@ from typing import NamedTuple
 from tallybook.backups import manifest
 from tallybook.backups.errors import NotRestorable
 from tallybook.backups.manifest import Manifest
+from tallybook.files import ADDRESS, ADMIN_KEY, DATABASES, SECRET, sync_names
 
 DRAFT = "restoring"
 """While this folder is in it, a data folder is neither the old nor the new one."""
 
-_DATABASES = ("events.", "ledger.sqlite", "messages.sqlite")
-"""How the names of the engines' files begin."""
-_BESIDE = ("secret", "admin.key", "server.json")
+_BESIDE = (SECRET, ADMIN_KEY, ADDRESS)
 
 
 class Restored(NamedTuple):
@@ -48,7 +47,7 @@ def put_in_place(backup: Path, data_dir: Path, is_held: Callable[[Path], bool], 
     replaced = _moved_aside(data_dir)
     for name in made.files:
         (draft / name).replace(data_dir / name)
-    manifest.sync(data_dir)
+    sync_names(data_dir)
     shutil.rmtree(draft)
     return Restored(made, replaced)
 
@@ -59,16 +58,18 @@ def _copy(backup: Path, draft: Path, made: Manifest) -> None:
         shutil.copyfile(backup / name, draft / name)
         (draft / name).chmod(0o600)
     manifest.check(draft, made, backup)
-    manifest.sync(draft)
+    sync_names(draft)
 
 
 def _moved_aside(data_dir: Path) -> Path | None:
-    live = [path for path in data_dir.iterdir() if path.name.startswith(_DATABASES) or path.name in _BESIDE]
+    # Logs and temporary files of an engine begin with the name of its file, with or without its ending.
+    of_engines = tuple(f"{Path(name).stem}." for name in DATABASES)
+    live = [path for path in data_dir.iterdir() if path.name.startswith(of_engines) or path.name in _BESIDE]
     if not live:
         return None
     aside = Path(tempfile.mkdtemp(prefix="replaced-", dir=data_dir))
     for path in live:
         path.replace(aside / path.name)
-    manifest.sync(aside)
-    manifest.sync(data_dir)
+    sync_names(aside)
+    sync_names(data_dir)
     return aside

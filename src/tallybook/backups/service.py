@@ -17,6 +17,7 @@ from tallybook.backups.store import Copy, Fix, Source
 from tallybook.core.clock import Clock
 from tallybook.core.errors import Overloaded, StorageFull, Unavailable, invalid
 from tallybook.core.time_window import instant_text
+from tallybook.files import sync_names
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -121,5 +122,5 @@ def _replace(path: Path, draft: Path) -> None:
     if path.exists():
         path.rename(old)
     draft.rename(path)
-    manifest.sync(path.parent)
+    sync_names(path.parent)
     shutil.rmtree(old, ignore_errors=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from tallybook.cli.options import Options
+from tallybook.files import ADDRESS, ADMIN_KEY
 from tallybook.sdk.client import Client
 
 START_HINT = "start one with `make run` or `tallybook serve`, or name one with --url"
@@ -53,7 +54,7 @@ def open_client(options: Options) -> Client:
 
 def _running_url(folder: Path) -> str | None:
     try:
-        url: str = json.loads((folder / "server.json").read_text())["url"]
+        url: str = json.loads((folder / ADDRESS).read_text())["url"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return url.rstrip("/")
@@ -61,6 +62,6 @@ def _running_url(folder: Path) -> str | None:
 
 def _admin_key(folder: Path) -> str | None:
     try:
-        return (folder / "admin.key").read_text().strip() or None
+        return (folder / ADMIN_KEY).read_text().strip() or None
     except OSError:
         return None

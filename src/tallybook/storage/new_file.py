@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tallybook.backups.manifest import sync
+from tallybook.files import sync_names
 
 _DRAFTS = "new-"
 """How the folders begin in which files are made."""
@@ -23,7 +23,7 @@ def made_whole(path: Path) -> Iterator[Path]:
         draft = Path(folder, path.name)
         yield draft
         _put(draft, path)
-    sync(path.parent)
+    sync_names(path.parent)
 
 
 def remove_drafts(folder: Path) -> None:

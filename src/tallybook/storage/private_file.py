@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from tallybook.backups.manifest import sync
+from tallybook.files import sync_names
 
 
 def write_private(path: Path, text: str) -> None:
@@ -15,4 +15,4 @@ def write_private(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
-    sync(path.parent)
+    sync_names(path.parent)

@@ -3,11 +3,13 @@
 import fcntl
 from pathlib import Path
 
+from tallybook.files import EVENTS
+
 
 def is_held(data_dir: Path) -> bool:
     """Never to be asked by the process that holds it: it would lose its lock."""
     try:
-        with (data_dir / "events.duckdb").open("r+b") as file:
+        with (data_dir / EVENTS).open("r+b") as file:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except FileNotFoundError:
         return False
