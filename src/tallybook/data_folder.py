@@ -38,7 +38,7 @@ class DataFolder:
 def open_data_folder(settings: Settings, clock: Clock | None = None, reach: Reach = go_on) -> DataFolder:
     """`reach` is called at the failpoints of the ledger file and of settlement.
 
-    Raises `NotRestorable`, `StorageDamaged`, and the engines' `NewerDatabase` and `HeldDatabase`.
+    Raises `NotRestorable`, `StorageDamaged`, `StorageFull`, `NewerDatabase` and `HeldDatabase`.
     """
     clock = clock or SystemClock()
     settings.data_dir.mkdir(parents=True, exist_ok=True)

@@ -23,10 +23,9 @@ from tallybook.data_folder import open_data_folder
 from tallybook.files import ADDRESS, ADMIN_KEY
 from tallybook.log import configure_log
 from tallybook.settings import Settings
-from tallybook.storage.duckdb import engine as duckdb_engine
 from tallybook.storage.duckdb.held import is_held
+from tallybook.storage.migrations import CannotOpen
 from tallybook.storage.private_file import write_private
-from tallybook.storage.sqlite import engine as sqlite_engine
 
 if TYPE_CHECKING:
     from tallybook.wiring import Tallybook
@@ -88,9 +87,7 @@ def _opened(settings: Settings) -> "Tallybook":
     except StorageDamaged as error:
         raise CannotStart(f"{error.path} is damaged: {error.why}; restore a backup") from error
     except (
-        duckdb_engine.NewerDatabase,
-        duckdb_engine.HeldDatabase,
-        sqlite_engine.NewerDatabase,
+        CannotOpen,
         NotRestorable,
         TallybookError,
         OSError,

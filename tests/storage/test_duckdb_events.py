@@ -16,11 +16,12 @@ from tallybook.metering.event import Status
 from tallybook.metering.store import EventStore
 from tallybook.storage.duckdb import arrivals, runs
 from tallybook.storage.duckdb import engine as engine_module
-from tallybook.storage.duckdb.engine import DuckEngine, HeldDatabase, NewerDatabase
+from tallybook.storage.duckdb.engine import DuckEngine
 from tallybook.storage.duckdb.events import DuckEventStore
 from tallybook.storage.duckdb.limits import Limits
 from tallybook.storage.duckdb.reading import DuckUsageStore
 from tallybook.storage.duckdb.start_check import read_through
+from tallybook.storage.migrations import HeldDatabase, NewerDatabase
 from tests.admin_rooms import StillClock
 from tests.storage.suites.event_store import EventStoreSuite, told
 from tests.submissions import Submitter

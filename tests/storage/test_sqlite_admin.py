@@ -11,7 +11,8 @@ import pytest
 from tallybook.core.time_window import DAY_US
 from tallybook.core.unit_of_work import JournalEntry, Repeat
 from tallybook.jobs.purge_outcomes import purge_outcomes
-from tallybook.storage.sqlite.engine import NewerDatabase, SqliteEngine
+from tallybook.storage.migrations import NewerDatabase
+from tallybook.storage.sqlite.engine import SqliteEngine
 from tallybook.storage.sqlite.journal import SqliteJournal
 from tallybook.storage.sqlite.keys import SqliteKeyStore
 from tallybook.storage.sqlite.orgs import SqliteOrgStore

@@ -8,7 +8,6 @@ import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +18,7 @@ from tallybook.storage.duckdb import key_generations, runs
 from tallybook.storage.duckdb.key_filters import KeyFilters
 from tallybook.storage.duckdb.used_columns import UsedColumns
 from tallybook.storage.duckdb.waiting import WaitingColumns
+from tallybook.storage.migrations import HeldDatabase, NewerDatabase, pending
 from tallybook.storage.new_file import made_whole
 
 # Automatic checkpoints run inside the commit that crosses the threshold and stall it for seconds; this is only the
@@ -48,14 +48,6 @@ _UNREADABLE = (
     duckdb.FatalException,
 )
 """What DuckDB raises where it cannot make anything of a file."""
-
-
-class NewerDatabase(RuntimeError):
-    """The file was written by a newer release."""
-
-
-class HeldDatabase(RuntimeError):
-    """Another process holds the file."""
 
 
 class _Shown(NamedTuple):
@@ -401,15 +393,8 @@ def _make(path: Path) -> None:
 
 
 def _migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-    scripts = sorted(
-        (entry for entry in resources.files(f"{__package__}.migrations").iterdir() if entry.name.endswith(".sql")),
-        key=lambda entry: entry.name,
-    )
-    version = _version(connection)
-    if version > len(scripts):
-        raise NewerDatabase(f"{path} is at version {version}; this release knows {len(scripts)}")
-    for number, script in enumerate(scripts[version:], start=version + 1):
-        connection.execute(f"BEGIN; {script.read_text()}")
+    for number, script in pending(__package__, "migrations", _version(connection), path):
+        connection.execute(f"BEGIN; {script}")
         connection.execute("DELETE FROM schema_version")
         connection.execute("INSERT INTO schema_version VALUES (?)", [number])
         connection.execute("COMMIT")

@@ -9,7 +9,6 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import partial
-from importlib import resources
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
@@ -30,6 +29,7 @@ from tallybook.core.unit_of_work import (
     record_of_refusal,
     refusal_in,
 )
+from tallybook.storage.migrations import pending
 from tallybook.storage.new_file import made_whole
 
 Work = Callable[[sqlite3.Connection], Any]
@@ -53,10 +53,6 @@ _FULL = {
 
 
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-
-
-class NewerDatabase(RuntimeError):
-    """The file was written by a newer release."""
 
 
 class _HalfDone(Exception):
@@ -420,11 +416,5 @@ def _migrated(path: Path, migrations: str, page_bytes: int) -> sqlite3.Connectio
 
 def _migrate(writer: sqlite3.Connection, path: Path, folder: str) -> None:
     (version,) = writer.execute("PRAGMA user_version").fetchone()
-    scripts = sorted(
-        (entry for entry in resources.files(__package__).joinpath(folder).iterdir() if entry.name.endswith(".sql")),
-        key=lambda entry: entry.name,
-    )
-    if version > len(scripts):
-        raise NewerDatabase(f"{path} is at version {version}; this release knows {len(scripts)}")
-    for number, script in enumerate(scripts[version:], start=version + 1):
-        writer.executescript(f"BEGIN; {script.read_text()} ; PRAGMA user_version={number}; COMMIT;")
+    for number, script in pending(__package__, folder, version, path):
+        writer.executescript(f"BEGIN; {script} ; PRAGMA user_version={number}; COMMIT;")
