@@ -32,6 +32,7 @@ class UsageService:
     `export_events_max`: most events of an export.
 
     `before_read` is called as each read begins, and holds it until all usage answered before is in the store.
+    Besides what they name, reads raise what a `UsageStore` may, and `Overloaded` while usage cannot be delivered.
     """
 
     def __init__(

@@ -38,7 +38,10 @@ class EventSlice(NamedTuple):
 
 
 class UsageStore(Protocol):
-    """Called from many threads. Each call reads one consistent state."""
+    """Called from many threads. Each call reads one consistent state.
+
+    Any may raise `QueryTooHeavy` or `QueriesWaiting`, and `StorageFull` or `Overloaded` as every store.
+    """
 
     def aggregate(self, plan: AggregatePlan) -> Aggregates:
         """At most `plan.rows_max + 1` rows, by bucket and group ascending, None last."""

@@ -52,6 +52,11 @@ def uid_text(uid: bytes) -> str:
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
+def uid_bytes(text: str) -> bytes:
+    """The 16 bytes of a uid in that form."""
+    return bytes.fromhex(text.replace("-", ""))
+
+
 def object_id(prefix: str) -> str:
     """A random id such as `key_9f2c…`: the prefix and 96 bits, URL-safe."""
     return f"{prefix}_{secrets.token_hex(12)}"

@@ -3,6 +3,7 @@
 from typing import Any
 
 from tallybook.analytics.answer import EventRecord
+from tallybook.core.ids import uid_bytes
 from tallybook.metering.event import Submission, UsageEvent
 from tallybook.metering.identity import identity_of, request_key
 from tallybook.pricing.cost import Pricing, Rating
@@ -46,7 +47,7 @@ def row_of(event: EventRecord, told: UsageEvent, rating: Rating, actor: str) -> 
         identity=identity_of(event.org_id, told.source, event_id),
         content=b"",
         request_key=request_key(event.org_id, told, event_id),
-        uid=bytes.fromhex(event.uid.replace("-", "")),
+        uid=uid_bytes(event.uid),
         occurred_at_us=event.occurred_at_us,
         user_id=told.user_id,
         api_key_id=told.api_key_id,

@@ -7,6 +7,7 @@ import msgspec
 
 from tallybook.analytics.answer import EventRecord
 from tallybook.core.errors import Fault, InvalidInput, invalid
+from tallybook.core.ids import uid_bytes
 from tallybook.core.money import COST_PICO_MAX, COST_USD_MAX
 from tallybook.corrections.errors import AlreadyVoided, NotVoided, StaleRevision
 from tallybook.corrections.model import Action, Address, Amend, Change, Decision, GiveBack, Refund, Restore, Void, Wish
@@ -61,7 +62,7 @@ def reverted(
     paid_by = _paid_by(event)
     change = Change(
         org_id=event.org_id,
-        uid=uid_of(event),
+        uid=uid_bytes(event.uid),
         occurred_at_us=event.occurred_at_us,
         superseded=None if voided else event.revision,
         replacement=None if row is None else event.revision + 1,
@@ -104,7 +105,7 @@ def _decided(
     after_pico = 0 if row is None else row.rating.cost_pico
     change = Change(
         org_id=event.org_id,
-        uid=uid_of(event),
+        uid=uid_bytes(event.uid),
         occurred_at_us=event.occurred_at_us,
         superseded=None if action is Action.RESTORE else event.revision,
         replacement=None if row is None else event.revision + 1,
@@ -133,10 +134,6 @@ def _give_back(event: EventRecord, refund: Refund, paid_by: str | None, after_pi
 def _paid_by(event: EventRecord) -> str | None:
     transaction_id = event.fields.get("transaction_id")
     return None if transaction_id is None else str(transaction_id)
-
-
-def uid_of(event: EventRecord) -> bytes:
-    return bytes.fromhex(event.uid.replace("-", ""))
 
 
 def _check_in_force(event: EventRecord) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tallybook.core.ids import uid_text
+from tallybook.core.ids import uid_bytes, uid_text
 from tallybook.corrections.model import CorrectionRecord
 from tallybook.ledger.verify import Difference
 from tallybook.settlement.store import Claim, CorrectedEvents, RefundStore
@@ -54,7 +54,7 @@ class RefundAudit:
     def _first_unclaimed(self, org_id: str) -> Difference | None:
         with self._events.corrections_of_billed(org_id) as parts:
             for corrections in parts:
-                uids = [bytes.fromhex(each.uid.replace("-", "")) for each in corrections]
+                uids = [uid_bytes(each.uid) for each in corrections]
                 claimed = set(map(_claim_name, self._store.claims_of(org_id, uids)))
                 for each in corrections:
                     if _name(each) not in claimed:

@@ -31,7 +31,7 @@ def test_commands_load_nothing_of_the_server() -> None:
     names = loaded_by(LOADED)
     assert not names & SERVER_ONLY
     rooms = {name.split(".")[1] for name in names if name.startswith("tallybook.")}
-    assert rooms == {"cli", "sdk"}
+    assert rooms == {"cli", "files", "sdk"}
 
 
 def test_help_loads_no_http_client() -> None:

@@ -1,4 +1,4 @@
-"""Prices: `PUT` and `GET /v1/prices`, `GET /v1/prices/resolve`, `POST /v1/prices/sync`, `GET /v1/prices/diff`."""
+"""Prices: `PUT` and `GET /v1/prices`, `GET /v1/prices/resolve` and `/diff`, `POST /v1/prices/sync` and `/compare`."""
 
 import asyncio
 import re

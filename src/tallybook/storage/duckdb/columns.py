@@ -52,6 +52,16 @@ def fact_parts(rows: Sequence[Submission], *, revision: int) -> list[Columns]:
 _NEAR = 250
 
 
+def request_key_columns(rows: Sequence[Submission], seq: int) -> Columns:
+    """The columns of `request_keys` for these rows of one commit."""
+    return {
+        "key": [row.request_key for row in rows],
+        "uid": [row.uid for row in rows],
+        "occurred_at": [row.occurred_at_us for row in rows],
+        "seq": [seq] * len(rows),
+    }
+
+
 def _fact_values(rows: Sequence[Submission], revision: int) -> Columns:
     columns: dict[str, Values] = {
         "org_id": [row.org_id for row in rows],

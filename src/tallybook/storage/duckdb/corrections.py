@@ -18,7 +18,7 @@ from tallybook.corrections.model import Action, Change, CorrectionRecord
 from tallybook.corrections.store import Entry, InForce, Purge
 from tallybook.settlement.store import Claim
 from tallybook.storage.duckdb import arrivals, usage_sql
-from tallybook.storage.duckdb.columns import Values, fact_parts, joined
+from tallybook.storage.duckdb.columns import Columns, Values, fact_parts, joined, request_key_columns
 from tallybook.storage.duckdb.engine import DuckEngine
 from tallybook.storage.duckdb.events import DuckEventStore, Stamp
 from tallybook.storage.duckdb.in_force import Sql, in_force, one_of
@@ -43,7 +43,7 @@ class _Outcome(NamedTuple):
 
 
 class DuckCorrections:
-    """Implements `corrections.store.CorrectionStore` and `settlement.store.CorrectedEvents`."""
+    """Implements `CorrectionStore` of `corrections`, `CorrectedEvents` of `settlement` and `Contents` of `audit`."""
 
     def __init__(self, engine: DuckEngine, events: DuckEventStore) -> None:
         self._engine = engine
@@ -267,15 +267,10 @@ def _revision_before(change: Change) -> int:
     return change.replacement - 1
 
 
-def _request_keys(changes: Sequence[Change], stamp: Stamp) -> dict[str, Values]:
+def _request_keys(changes: Sequence[Change], stamp: Stamp) -> Columns:
     """Also of those whose request id stays: what leads to an event may be there twice."""
     rows = [change.row for change in changes if change.row is not None and change.row.request_key is not None]
-    return {
-        "key": [row.request_key for row in rows],
-        "uid": [row.uid for row in rows],
-        "occurred_at": [row.occurred_at_us for row in rows],
-        "seq": [stamp.seq] * len(rows),
-    }
+    return request_key_columns(rows, stamp.seq)
 
 
 def _outcome_columns(kept: Mapping[bytes, _Outcome], stamp: Stamp) -> dict[str, Values]:

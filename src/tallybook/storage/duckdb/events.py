@@ -12,7 +12,7 @@ from tallybook.core.clock import Clock
 from tallybook.core.errors import StorageFull
 from tallybook.metering.event import Outcome, Status, Stored, Submission
 from tallybook.storage.duckdb import arrivals
-from tallybook.storage.duckdb.columns import Columns, Values, fact_parts
+from tallybook.storage.duckdb.columns import Columns, Values, fact_parts, request_key_columns
 from tallybook.storage.duckdb.engine import DuckEngine
 from tallybook.storage.duckdb.key_generations import Key
 from tallybook.storage.duckdb.keys import Keys
@@ -146,7 +146,7 @@ class DuckEventStore:
         with self._engine.transaction() as writer:
             arrivals.append(writer, "keys", keys)
             if requests:
-                arrivals.append(writer, "request_keys", _request_keys(requests, commit.seq))
+                arrivals.append(writer, "request_keys", request_key_columns(requests, commit.seq))
             if waiting < _SPREAD_FROM:
                 put(writer, commit)
             else:
@@ -201,15 +201,6 @@ class DuckEventStore:
             raise RuntimeError("an aggregate without groups always has a row")
         self._seq, self._recorded_at_us, self._waiting = row
         self._known_opening = opening
-
-
-def _request_keys(rows: Sequence[Submission], seq: int) -> dict[str, Values]:
-    return {
-        "key": [row.request_key for row in rows],
-        "uid": [row.uid for row in rows],
-        "occurred_at": [row.occurred_at_us for row in rows],
-        "seq": [seq] * len(rows),
-    }
 
 
 def _outcome(submission: Submission, firsts: Mapping[bytes, Submission], known: Mapping[bytes, _Known]) -> Outcome:

@@ -1,4 +1,4 @@
-"""Which columns of `facts` hold anything. Of 145, most stores use some forty; each that is read takes time to plan."""
+"""Which columns of `facts` hold anything. Of 130, most stores use some forty; each that is read takes time to plan."""
 
 import threading
 from collections.abc import Iterable
