@@ -175,6 +175,27 @@ def test_what_cannot_be_counted_is_refused_by_index(
     assert result(send(admin, good))["status"] == "inserted"
 
 
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {"prompt_tokens": 2**53, "completion_tokens": 1},
+        {"prompt_tokens": 2**63, "completion_tokens": 1},
+        {"prompt_tokens": 2**64, "completion_tokens": 1},
+        {"type": "duration", "seconds": 9_300_000_000_000},
+    ],
+)
+def test_more_than_a_counter_holds_is_refused_and_harms_nothing(admin: httpx.Client, usage: dict[str, Any]) -> None:
+    project = f"beyond-{next(COUNT)}"
+    refused = send(admin, event(CHAT, project_id=project), event({"usage": usage}, project_id=project))
+    assert refused.status_code == 422
+    (fault,) = refused.json()["errors"]
+    assert fault["loc"] == ["events", 1, "provider_response"]
+    assert "must be at most" in fault["msg"]
+    assert admin.get("/v1/events", params={"project_id": project}).raise_for_status().json()["data"] == []
+    assert result(send(admin, event(CHAT, project_id=project)))["status"] == "inserted"
+    assert len(admin.get("/v1/events", params={"project_id": project}).raise_for_status().json()["data"]) == 1
+
+
 def test_the_client_sends_what_tells_the_usage(server: ServerProcess) -> None:
     with Client(server.url, ADMIN_KEY) as client:
         sent = event_from_answer(CHAT, provider="openai", occurred_at=WINTER)

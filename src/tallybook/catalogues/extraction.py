@@ -15,7 +15,7 @@ from genai_prices.types import Provider, Usage, UsageExtractor, UsageExtractorMa
 from tallybook.catalogues.extractors import TOOLS
 from tallybook.catalogues.genai_prices import COUNTER_OF
 from tallybook.core.counters import COUNTERS
-from tallybook.core.money import NotANumber, parse_number, scaled
+from tallybook.core.money import COUNTER_MAX, NotANumber, parse_number, scaled
 from tallybook.metering.answers import Told, UnreadableAnswer
 from tallybook.pricing.errors import CatalogueUnreadable
 
@@ -158,7 +158,10 @@ def _amount(key: str, value: Any, scale: int) -> int:
         raise UnreadableAnswer(f"{key} {error}") from None
     if scale == 1 and number != int(number):
         raise UnreadableAnswer(f"{key} must be a whole number, not {number}")
-    return scaled(number, scale)
+    stored = scaled(number, scale)
+    if stored > COUNTER_MAX:
+        raise UnreadableAnswer(f"{key} must be at most {COUNTER_MAX // scale}")
+    return stored
 
 
 # The shapes of answers.

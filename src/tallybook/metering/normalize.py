@@ -6,9 +6,9 @@ from functools import lru_cache
 
 import msgspec
 
-from tallybook.core.counters import PARTS, Usage
+from tallybook.core.counters import COUNTERS, PARTS, Usage
 from tallybook.core.errors import Fault
-from tallybook.core.money import COST_PICO_MAX, COST_USD_MAX
+from tallybook.core.money import COST_PICO_MAX, COST_USD_MAX, COUNTER_MAX
 from tallybook.core.time_window import DAY_US, instant_text, parse_instant
 from tallybook.metering.event import Sender, UsageEvent
 
@@ -44,6 +44,8 @@ def faults_of(event: UsageEvent, sender: Sender, now_us: int, *, texts_checked: 
         faults.append(Fault(("cost_usd",), f"must be between 0 and {COST_USD_MAX} USD"))
     if event.unreported and (event.usage or event.cost_pico is not None):
         faults.append(Fault(("unreported",), "does not go with usage or cost_usd: then something was told"))
+    if event.usage and max(event.usage.values()) > COUNTER_MAX:
+        faults.extend(_unbounded(event.usage))
     for total, parts in _inclusions(tuple(event.usage)):
         amount = 0
         for part in parts:
@@ -77,6 +79,13 @@ def _text_faults(event: UsageEvent) -> Iterable[Fault]:
 
 def _is_control(character: str) -> bool:
     return unicodedata.category(character) in ("Cc", "Cs")
+
+
+def _unbounded(usage: Usage) -> Iterable[Fault]:
+    """The bound of the columns of the store, whatever the reader of the event looked at."""
+    for name, amount in usage.items():
+        if amount > COUNTER_MAX:
+            yield Fault(("usage", name), f"must be at most {COUNTER_MAX // COUNTERS[name].scale}")
 
 
 @lru_cache(maxsize=4096)

@@ -108,6 +108,13 @@ def test_an_answer_without_usage_tells_none(answer: Any) -> None:
             {"usage": {**CHAT, "prompt_tokens_details": {"cached_tokens": "4"}}},
             "must be a number",
         ),
+        ("openai", {"usage": {**CHAT, "prompt_tokens": 2**53}}, "input_tokens must be at most 9007199254740991"),
+        ("openai", {"usage": {**CHAT, "prompt_tokens": 2**64}}, "input_tokens must be at most 9007199254740991"),
+        (
+            "openai",
+            {"usage": {"type": "duration", "seconds": Decimal("9007199254.740992")}},
+            "audio_seconds must be at most 9007199254",
+        ),
         ("anthropic", {"usage": {"input_tokens": 1}}, "usage.output_tokens"),
         (
             "openai",

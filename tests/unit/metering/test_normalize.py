@@ -3,7 +3,7 @@
 import pytest
 
 from tallybook.core.counters import COUNTERS, PARTS, Usage
-from tallybook.core.money import COST_PICO_MAX
+from tallybook.core.money import COST_PICO_MAX, COUNTER_MAX
 from tallybook.core.time_window import DAY_US, parse_instant
 from tallybook.metering.event import Sender, UsageEvent
 from tallybook.metering.normalize import faults_of
@@ -71,6 +71,20 @@ def test_the_fault_of_a_total_says_which_parts_exceed_it() -> None:
 def test_every_part_stays_within_its_total(total: str, part: str) -> None:
     usage = {**dict.fromkeys(COUNTERS, 0), total: 1, part: 2}
     assert f"usage.{total}" in places(UsageEvent(usage=usage))
+
+
+@pytest.mark.parametrize("name", COUNTERS)
+def test_every_counter_has_its_bound(name: str) -> None:
+    assert f"usage.{name}" not in places(UsageEvent(usage={name: COUNTER_MAX}))
+    assert f"usage.{name}" in places(UsageEvent(usage={name: COUNTER_MAX + 1}))
+
+
+def test_the_fault_of_a_counter_names_the_bound_in_its_unit() -> None:
+    found = faults(UsageEvent(usage={"images": 2**63, "audio_seconds": 2**64, "bytes": 1}))
+    assert found == [
+        ("usage.images", "must be at most 9007199254740991"),
+        ("usage.audio_seconds", "must be at most 9007199254"),
+    ]
 
 
 @pytest.mark.parametrize(

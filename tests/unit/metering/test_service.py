@@ -11,7 +11,7 @@ import pytest
 from tallybook.core.counters import Usage
 from tallybook.core.errors import Fault, InvalidInput, Overloaded, StorageFull
 from tallybook.core.ids import uid_text
-from tallybook.core.money import COST_PICO_MAX
+from tallybook.core.money import COST_PICO_MAX, COST_USD_MAX, PICO_PER_USD
 from tallybook.core.time_window import parse_instant
 from tallybook.metering.errors import BatchTooLarge
 from tallybook.metering.event import Outcome, Sender, Status, Stored, Submission, UsageEvent
@@ -31,7 +31,10 @@ class StillClock:
 
 @dataclass
 class Rates:
-    """A rater that charges a picodollar per input token, or what was given; remembers what it was asked."""
+    """A rater that charges a picodollar per input token and a dollar per image, or what was given.
+
+    It remembers what it was asked.
+    """
 
     asked: list[dict[str, Any]] = field(default_factory=list)
 
@@ -39,7 +42,7 @@ class Rates:
         self.asked.append({"org_id": org_id, "usage": usage, **about})
         if given_pico is not None:
             return Rating(Pricing.GIVEN, given_pico, given_pico)
-        cost = usage.get("input_tokens", 0)
+        cost = usage.get("input_tokens", 0) + usage.get("images", 0) * PICO_PER_USD
         return Rating(Pricing.PRICED, cost, cost, (("input_tokens", cost),))
 
 
@@ -205,7 +208,7 @@ def test_faults_of_reading_and_checking_are_told_in_the_order_of_the_batch(room:
             None,
             UsageEvent(occurred_at_us=0),
             None,
-            UsageEvent(usage={"input_tokens": COST_PICO_MAX + 1}),
+            UsageEvent(usage={"images": COST_USD_MAX + 1}),
             faults=read,
         )
     assert [place for place, _ in faults_of(refused.value)] == [
@@ -226,10 +229,10 @@ def test_one_fault_keeps_the_whole_batch_out(room: Room) -> None:
 
 
 def test_a_rated_cost_has_the_bound_of_a_given_one(room: Room) -> None:
-    (dearest,) = room.prepare(UsageEvent(usage={"input_tokens": COST_PICO_MAX}))
+    (dearest,) = room.prepare(UsageEvent(usage={"images": COST_USD_MAX}))
     assert dearest.rating.cost_pico == COST_PICO_MAX
     with pytest.raises(InvalidInput) as refused:
-        room.prepare(UsageEvent(usage={"input_tokens": COST_PICO_MAX + 1}))
+        room.prepare(UsageEvent(usage={"images": COST_USD_MAX, "input_tokens": 1}))
     assert faults_of(refused.value) == [("events.0.usage", "costs more than 9000000 USD")]
 
 
