@@ -1,6 +1,7 @@
 """Corrections of usage that the ledger charged: money and correction in one, and what the credits dialect shows."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 
@@ -93,6 +94,21 @@ def test_usage_of_the_same_transaction_keeps_its_share(ledger: Ledger) -> None:
     second = corrected(correct(ledger.http, two, "void", expected_revision=1, refund=True))
     assert second["correction"]["refund"]["credits"] == "6"
     assert ledger.balances(account_id)[0] == 10
+    ledger.verify()
+
+
+def test_voids_at_once_add_up_to_the_debit(ledger: Ledger) -> None:
+    at_once = 6
+    accounts = [ledger.account(10) for _ in range(8)]
+    with ThreadPoolExecutor(at_once) as callers:
+        for account_id in accounts:
+            transaction_id = paid(ledger, account_id, 9)
+            uids = [recorded(ledger.http, transaction_id=transaction_id, cost_usd="0.5") for _ in range(at_once)]
+            for answer in callers.map(
+                lambda uid: correct(ledger.http, uid, "void", expected_revision=1, refund=True), uids
+            ):
+                corrected(answer)
+    assert [ledger.balances(account_id)[0] for account_id in accounts] == [10] * len(accounts)
     ledger.verify()
 
 

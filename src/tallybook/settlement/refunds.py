@@ -46,32 +46,34 @@ class Refunds:
         self._clock = clock
 
     async def once(self, repeat: Repeat | None, decided: Decision | TallybookError) -> Corrected:
-        others_pico = 0
+        others = Others()
         if isinstance(decided, Decision) and decided.give_back is not None:
-            others_pico = await asyncio.to_thread(self._cost_of_others, decided.change, decided.give_back)
+            others = await asyncio.to_thread(self._others_of, decided.change, decided.give_back)
 
         def effect(tx: Tx) -> Corrected:
             if isinstance(decided, TallybookError):
                 raise decided
             if self._refunds.is_claimed(tx, decided.change):
                 raise Overtaken
-            return self._commit(tx, decided, others_pico)
+            return self._commit(tx, decided, others)
 
         return await answered(self._writes, repeat, effect, Corrected, version=VERSION)
 
-    def _commit(self, tx: Tx, decided: Decision, others_pico: int) -> Corrected:
+    def _commit(self, tx: Tx, decided: Decision, others: "Others") -> Corrected:
         change, give_back = decided.change, decided.give_back
-        credit = None if give_back is None else self._give_back(tx, change, give_back, others_pico)
+        credit = None if give_back is None else self._give_back(tx, change, give_back, others)
         if credit is not None:
             change = msgspec.structs.replace(change, refund_id=credit.id)
         self._refunds.claim(tx, change, decided.transaction_id or "")
         self._store.promise(tx, change)
         return corrected_by(change, uid_text(change.uid), None if credit is None else credit.amount_micro)
 
-    def _give_back(self, tx: Tx, change: Change, asked: GiveBack, others_pico: int) -> Transaction | None:
-        """The credit. None, or `NothingToRefund` where it is required, if it would be 0."""
+    def _give_back(self, tx: Tx, change: Change, asked: GiveBack, others: "Others") -> Transaction | None:
+        """The credit. None, or `NothingToRefund` where it is required, if it would be 0. Raises `Overtaken`."""
+        if self._refunds.newest_claim(change.org_id, asked.transaction_id, tx) != others.newest_claim:
+            raise Overtaken  # other usage of the transaction was corrected: its cost is not what was read
         paid = self._refunds.find_paid(tx, change.org_id, asked.transaction_id)
-        share = Share(asked.before_pico, asked.after_pico, others_pico)
+        share = Share(asked.before_pico, asked.after_pico, others.cost_pico)
         amount_micro = refund_of(paid.amount_micro - paid.refunded_micro, share)
         if amount_micro == 0:
             if asked.required:
@@ -85,8 +87,10 @@ class Refunds:
         credit, _ = self._ledger.post_within(tx, change.org_id, account, posting)
         return credit
 
-    def _cost_of_others(self, change: Change, asked: GiveBack) -> int:
-        """Picodollars of the other usage that the transaction is for, as far as it is in force and priced."""
+    def _others_of(self, change: Change, asked: GiveBack) -> "Others":
+        """The other usage that the transaction is for, as far as it is in force and priced."""
+        # Looked up before the costs: those know every claim there is by then.
+        newest_claim = self._refunds.newest_claim(change.org_id, asked.transaction_id)
         instants = [link.occurred_at_us for link in self._store.links_of(change.org_id, [asked.transaction_id])]
         instants.append(change.occurred_at_us)
         page = self._usage.query(
@@ -100,7 +104,14 @@ class Refunds:
             )
         )
         total_pico = sum(row.numbers[0] or 0 for bucket in page.buckets for row in bucket.rows)
-        return max(0, total_pico - asked.before_pico)
+        return Others(newest_claim, max(0, total_pico - asked.before_pico))
+
+
+class Others(NamedTuple):
+    """Picodollars of what else a transaction paid for, once all its corrections up to `newest_claim` are applied."""
+
+    newest_claim: int = 0
+    cost_pico: int = 0
 
 
 class Share(NamedTuple):

@@ -140,6 +140,13 @@ class RefundStore(Protocol):
         """Adds a change whose claim is free, of an event of that transaction of the org."""
         ...
 
+    def newest_claim(self, org_id: str, transaction_id: str, transaction: Tx | None = None) -> int:
+        """The number of the last change of an event of that transaction of the org; they rise. 0: there is none.
+
+        As of the newest commit, or with `transaction` of what it has done so far.
+        """
+        ...
+
     def find_paid(self, transaction: Tx, org_id: str, transaction_id: str) -> Paid:
         """Of a transaction of the org, which exists."""
         ...

@@ -57,6 +57,9 @@ class Books(RefundStore, CorrectedEvents):
     def claim(self, transaction: Transaction, change: Change, transaction_id: str) -> None:
         raise NotImplementedError
 
+    def newest_claim(self, org_id: str, transaction_id: str, transaction: Transaction | None = None) -> int:
+        raise NotImplementedError
+
     def find_paid(self, transaction: Transaction, org_id: str, transaction_id: str) -> Paid:
         raise NotImplementedError
 

@@ -13,6 +13,10 @@ _REFUNDED = """
     (SELECT coalesce(sum(credit.amount), 0) FROM usage_corrections AS c
      JOIN transactions AS credit ON credit.seq = c.refund_seq WHERE c.transaction_seq = t.seq)
 """
+_NEWEST = """
+    SELECT coalesce(max(c.seq), 0) FROM usage_corrections AS c
+    JOIN transactions AS t ON t.seq = c.transaction_seq WHERE t.id = ? AND t.org_id = ?
+"""
 _CLAIMS = f"""
     SELECT c.uid, c.occurred_at, c.superseded, c.replacement, c.id, t.id, t.account, t.amount, {_REFUNDED},
            refund.id, refund.type, refund.account
@@ -61,6 +65,12 @@ class SqliteRefundStore:
                 change.org_id,
             ),
         )
+
+    def newest_claim(self, org_id: str, transaction_id: str, transaction: Tx | None = None) -> int:
+        connection = self._engine.read() if transaction is None else connection_of(transaction)
+        newest: int
+        (newest,) = connection.execute(_NEWEST, (transaction_id, org_id)).fetchone()
+        return newest
 
     def find_paid(self, transaction: Tx, org_id: str, transaction_id: str) -> Paid:
         row = (
