@@ -14,7 +14,7 @@ from tallybook.core.unit_of_work import Record, Writes
 from tallybook.core.unit_of_work import Transaction as Tx
 from tallybook.ledger import machine
 from tallybook.ledger.errors import TooManyResults
-from tallybook.ledger.model import Account, Address, Posting, Slice, Standing, Transaction, Type
+from tallybook.ledger.model import CEILING_MICRO, Account, Address, Posting, Slice, Standing, Transaction, Type
 from tallybook.ledger.store import LedgerStore
 from tallybook.plans.model import Assignment, Grant, Interval, Plan
 from tallybook.plans.store import PlanStore
@@ -196,6 +196,22 @@ class PlanStoreSuite:
         for entry, debited in zip(entries, (31, 1, 1, 0, 0), strict=True):
             since = entry.id
             assert desk.commit(lambda tx, id=since: desk.store.debited_since(tx, "acme", account, id)) == debited  # type: ignore[misc]
+
+    def test_what_was_debited_adds_up_beyond_64_bits(self, desk: Desk) -> None:
+        account, turns = desk.account(), 2**63 // CEILING_MICRO + 1
+
+        def turn_over(tx: Tx) -> None:
+            for number in range(turns):
+                for kind, balance_micro in ((Type.CREDIT, CEILING_MICRO), (Type.DEBIT, 0)):
+                    named = replace(first, id=f"{kind}_{number}", type=kind)
+                    entry = replace(named, amount_micro=CEILING_MICRO, balance_after_micro=balance_micro)
+                    desk.ledger.append_transaction(tx, "acme", account, entry)
+
+        desk.post(account, 1)
+        first = desk.post(account, -1)
+        desk.commit(turn_over)
+        debited = desk.commit(lambda tx: desk.store.debited_since(tx, "acme", account, first.id))
+        assert debited == turns * CEILING_MICRO
 
     def test_the_longest_due_of_any_org_comes_first(self, desk: Desk) -> None:
         other = Desk(desk.store, desk.ledger, desk.writes, "other")

@@ -29,11 +29,14 @@ _DUE = f"""
     WHERE h.next_grant_at <= ? ORDER BY h.next_grant_at, h.seq LIMIT 1
 """
 _DEBITED_SINCE = """
-    SELECT t.balance_after - b.balance + ifnull(
-        (SELECT sum(amount) FROM transactions WHERE account = t.account AND type = 'credit' AND seq > t.seq), 0)
-    FROM transactions AS t JOIN balances AS b ON b.account = t.account
+    SELECT t.balance_after - b.balance, ifnull(sum(later.amount >> 32), 0), ifnull(sum(later.amount & 0xFFFFFFFF), 0)
+    FROM transactions AS t
+    JOIN balances AS b ON b.account = t.account
+    LEFT JOIN transactions AS later ON later.account = t.account AND later.type = 'credit' AND later.seq > t.seq
     WHERE t.id = ? AND t.account = ? AND t.org_id = ?
+    GROUP BY t.seq
 """
+"""The fall of the balance, then the credits in two halves: some thousand large ones are above a sum of SQLite."""
 _INTERVALS = {each.value: each for each in Interval}
 
 
@@ -152,11 +155,9 @@ class SqlitePlanStore:
         return Grant(*row)
 
     def debited_since(self, transaction: Tx, org_id: str, account: Standing, transaction_id: str) -> int:
-        debited: int
-        (debited,) = (
-            connection_of(transaction).execute(_DEBITED_SINCE, (transaction_id, account.row, org_id)).fetchone()
-        )
-        return debited
+        row = connection_of(transaction).execute(_DEBITED_SINCE, (transaction_id, account.row, org_id)).fetchone()
+        fallen_micro, high, low = map(int, row)
+        return fallen_micro + (high << 32) + low
 
     def find_due(self, transaction: Tx, now_us: int) -> Due | None:
         row = connection_of(transaction).execute(_DUE, (now_us, now_us)).fetchone()
