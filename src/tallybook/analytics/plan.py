@@ -1,8 +1,8 @@
 """A question turned into what an engine needs: integers, columns, bounds. Pure."""
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import pairwise
-from math import gcd
 
 from tallybook.analytics.query import Condition, Dimension, EventQuery, LineItem, LineQuery, UsageQuery
 from tallybook.core.time_window import SECOND_US, Bucket, TimeWindow, bucket_rule
@@ -13,22 +13,28 @@ STORABLE = TimeWindow(0, 2**62)
 
 @dataclass(frozen=True)
 class Slices:
-    """The bucket of an instant: `n = (instant - origin_us) // step_us`, or `lookup[n]` if there is one."""
+    """The bucket of an instant is `n = (instant - origin_us) // step_us`.
+
+    With `turns` it is `begun[n]`, or from the instant `turns[n]` on the next one.
+    """
 
     origin_us: int
     step_us: int
-    lookup: tuple[int, ...] | None = None
+    begun: tuple[int, ...] = ()
+    turns: tuple[int, ...] = ()
 
     @staticmethod
     def between(edges: list[int]) -> "Slices | None":
         """Slices for contiguous buckets between these edges; None for a single bucket."""
         if len(edges) <= 2:
             return None
-        widths = [following - edge for edge, following in pairwise(edges)]
-        step_us = gcd(*widths)
-        if len(set(widths)) == 1:
+        widths = {following - edge for edge, following in pairwise(edges)}
+        step_us = min(widths)
+        if len(widths) == 1:
             return Slices(edges[0], step_us)
-        return Slices(edges[0], step_us, tuple(n for n, width in enumerate(widths) for _ in range(width // step_us)))
+        # No step is wider than a bucket, so that at most one bucket begins within each.
+        begun = tuple(bisect_right(edges, start_us) - 1 for start_us in range(edges[0], edges[-1], step_us))
+        return Slices(edges[0], step_us, begun, tuple(edges[number + 1] for number in begun))
 
 
 @dataclass(frozen=True)

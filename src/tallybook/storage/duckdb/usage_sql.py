@@ -274,9 +274,12 @@ def _bucket(slices: Slices | None) -> Sql:
     if slices is None:
         return Sql("0::BIGINT")
     number = Sql("(occurred_at - ?) // ?", (slices.origin_us, slices.step_us))
-    if slices.lookup is None:
+    if not slices.turns:
         return number
-    return Sql("list_extract(?::BIGINT[],", (slices.lookup,)) + number + Sql("+ 1)")
+    begun, turn = (
+        Sql("list_extract(?::BIGINT[],", (each,)) + number + Sql("+ 1)") for each in (slices.begun, slices.turns)
+    )
+    return begun + Sql("+ (occurred_at >=") + turn + Sql(")::BIGINT")
 
 
 def _list_conditions(plan: ListPlan, uids: Sequence[UUID] | None = None) -> Iterable[Sql]:
