@@ -98,8 +98,10 @@ def test_an_undo_leaves_alone_what_was_corrected_again(http: httpx.Client) -> No
     did = acted(reprice(http, filter={"model": model}))
     corrected(amend(http, first, 2, cost_usd="9"))
     corrected(correct(http, second, "void", expected_revision=2))
+    told = acted(undo(http, did["correction_id"], dry_run=True))
     undone = acted(undo(http, did["correction_id"]))
-    assert (undone["matched"], undone["changed"], undone["skipped"]) == (3, 1, 1)
+    assert (undone["matched"], undone["changed"], undone["skipped"]) == (3, 1, 0)
+    assert undone["differences"] == told["differences"]
     assert costs(http, model) == [("given", "9", 3), ("unpriced", None, 3)]
     assert http.get(f"/v1/events/{third}").json()["revision"] == 3
 

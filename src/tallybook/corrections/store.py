@@ -52,7 +52,7 @@ class CorrectionStore(Protocol):
         ...
 
     def revisions(self, corrections: Sequence[CorrectionRecord]) -> Sequence[EventRecord]:
-        """Every revision of the events of these corrections."""
+        """Every revision of the events of these corrections; `voided` are those that a correction has ended."""
         ...
 
     def in_force(self, org_id: str) -> tuple[InForce, InForce]:

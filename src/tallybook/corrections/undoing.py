@@ -74,11 +74,11 @@ def _reverted(
     reason: str | None,
     undo_id: str,
 ) -> tuple[EventRecord, Decision] | None:
-    """None where a later revision than the correction left is there."""
+    """None where what the correction left was corrected again."""
     left = record.replacement or record.superseded or 0
-    if (record.uid, left + 1) in revisions:
-        return None
     event = revisions[record.uid, left]
+    if (record.uid, left + 1) in revisions or (event.voided and record.replacement is not None):
+        return None
     before = None if record.superseded is None else revisions[record.uid, record.superseded]
     address = Address(event.org_id, event.uid, actor, reason)
     return event, reverted(event, before, address, undo_id, voided=record.replacement is None)

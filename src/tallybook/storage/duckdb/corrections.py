@@ -61,7 +61,8 @@ class DuckCorrections:
 
     def history(self, org_id: str, uid: str) -> tuple[Sequence[EventRecord], Sequence[CorrectionRecord]]:
         with arrivals.reading(self._engine) as reader:
-            found = read_events(reader, self._revisions(Span((org_id,), STORABLE), [UUID(uid)]))
+            span = Span((org_id,), STORABLE)
+            found = read_events(reader, usage_sql.events(self._columns(), span, [UUID(uid)], corrected=False))
             recorded = reader.execute(f"{_RECORDED} AND uid = ? ORDER BY seq", [org_id, UUID(uid)]).fetchall()
         return sorted(found, key=lambda event: event.revision), [_recorded(row) for row in recorded]
 
@@ -76,7 +77,7 @@ class DuckCorrections:
         span = Span(None, TimeWindow(min(instants), max(instants) + 1))
         uids = [UUID(each.uid) for each in corrections]
         with arrivals.reading(self._engine) as reader:
-            return read_events(reader, self._revisions(span, uids))
+            return read_events(reader, usage_sql.revisions(self._columns(), span, uids))
 
     def in_force(self, org_id: str) -> tuple[InForce, InForce]:
         span = Span((org_id,), STORABLE)
@@ -91,9 +92,8 @@ class DuckCorrections:
         of_list, of_sums = (InForce(events or 0, cost or 0) for events, cost in rows)
         return of_list, of_sums
 
-    def _revisions(self, span: Span, uids: Sequence[UUID]) -> Sql:
-        columns = self._engine.used_columns.of(usage_sql.EVENT_COLUMNS)
-        return usage_sql.events(columns, span, uids, corrected=False)
+    def _columns(self) -> Sequence[str]:
+        return self._engine.used_columns.of(usage_sql.EVENT_COLUMNS)
 
     def content_of(self, identity: bytes) -> bytes:
         with self._engine.reading() as reader:

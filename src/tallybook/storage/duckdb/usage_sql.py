@@ -200,13 +200,21 @@ def events(
     )
 
 
+def revisions(columns: Sequence[str], span: Span, uids: Sequence[UUID]) -> Sql:
+    """As `events`, every revision; `voided`: whether a correction has ended it."""
+    return _with_voided(columns, is_voided(span)) + facts(span) + _and([one_of("fact.uid", uids)])
+
+
 def listed_events(columns: Sequence[str], plan: ListPlan, uids: Sequence[UUID], *, corrected: bool) -> Sql:
     """As `events`, of those that a plan lists on all its pages."""
     return _event_columns(columns, plan.span, corrected=corrected) + listed(plan, uids, corrected=corrected)
 
 
 def _event_columns(columns: Sequence[str], span: Span, *, corrected: bool) -> Sql:
-    voided = is_voided(span) if corrected and span.with_voided else Sql("false")
+    return _with_voided(columns, is_voided(span) if corrected and span.with_voided else Sql("false"))
+
+
+def _with_voided(columns: Sequence[str], voided: Sql) -> Sql:
     return Sql("SELECT") + joined(", ", [*map(Sql, columns), voided + Sql("AS voided")])
 
 
