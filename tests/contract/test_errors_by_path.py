@@ -294,7 +294,7 @@ def test_faults_are_listed_as_each_dialect_lists_them(call: AppClient) -> None:
 # Doubled slashes, HEAD and OPTIONS.
 
 
-@pytest.mark.parametrize("path", ["//v1//events", "/v1///events", "/v1/%2Fevents", "//api//v1/llm/usage//completions"])
+@pytest.mark.parametrize("path", ["//v1//events", "/v1///events", "//api//v1/llm/usage//completions"])
 def test_doubled_slashes_are_folded(server: ServerProcess, path: str) -> None:
     with httpx.Client() as client:
         answer = client.get(server.url + path)

@@ -295,6 +295,7 @@ def test_a_user_without_usage_has_zeros(org: Org) -> None:
         "modelUsage": [], "dailyUsage": [],
     }  # fmt: skip
     assert stats(org, "a/b%2Fc d")["userId"] == "a/b/c d"
+    assert stats(org, "https:%2F%2Fidp%2Fa")["userId"] == "https://idp/a"  # what is encoded is no slash of the path
 
 
 def test_nobody_sees_the_statistics_of_others(org: Org) -> None:

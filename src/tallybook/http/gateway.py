@@ -11,6 +11,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 
@@ -81,8 +82,8 @@ class Gateway:
             return
         started = time.perf_counter()
         path = scope["path"]
-        if "//" in path:
-            path = scope["path"] = _folded(path)
+        if "//" in path and b"//" in scope["raw_path"]:  # slashes that are encoded are of an id
+            path = scope["path"] = unquote(_folded(scope["raw_path"].decode("ascii")))
         exchange = _Exchange(send, f"{self._request_prefix}-{next(self._request_count)}", self._cors(scope["headers"]))
         scope["tallybook.request_id"] = exchange.request_id
         if scope["method"] == "HEAD":
