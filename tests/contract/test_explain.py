@@ -97,6 +97,9 @@ def test_tiers_and_least_quantities_are_those_that_counted(http: httpx.Client) -
         "lines"
     ]
     assert [(line["quantity"], line["usd"]) for line in lines] == [(1001, "2"), (10, "0.006")]
+    several = {"audio_seconds": 2.5, "requests": 3}
+    (line,) = explained(http, recorded(http, model=model, usage=several))["cost"]["lines"]
+    assert (line["quantity"], line["amount_usd"]) == (30, "0.003")
 
 
 def test_what_was_sent_is_told_from_what_was_filled_in(http: httpx.Client, server: ServerProcess) -> None:

@@ -164,7 +164,12 @@ def test_unpriced_usage_is_listed_with_the_reason(http: httpx.Client) -> None:
     put_price(http, half, {"output_tokens": "1"}, SINCE)
     used(http, half, [1])
     nameless = recorded(http, usage={"input_tokens": 1})
+    (tiered,) = used(http, MODEL, [1], service_tier="gold")
+    untold = recorded(http, model=MODEL, unreported=True)
     found = http.get("/v1/events", params={"pricing": "unpriced", "limit": "1000"}).json()["data"]
+    by_uid = {event["uid"]: event["unpriced_reason"] for event in found}
+    assert by_uid[tiered] == f"no price for '{MODEL}' in the service tier 'gold' was known for its time"
+    assert http.get(f"/v1/events/{untold}").json()["unpriced_reason"] == "the provider did not tell what was used"
     reasons = {event.get("model"): event["unpriced_reason"] for event in found}
     assert reasons[model] == f"no price for '{model}' was known for its time"
     assert reasons[half] == f"the price of {half} has no rate for input_tokens"
@@ -178,9 +183,9 @@ def test_too_many_are_refused_before_anything_is_done(own_server: ServerProcess)
         used(http, "a", [1, 1, 2])
         put_price(http, "a", RATES, SINCE)
         refused(reprice(http, filter={"model": "a"}), 413, "too_many_to_correct")
-        one_day = {"model": "a", "start": "2024-03-01", "end": "2024-03-02T00:00:00Z"}
+        one_day: dict[str, Any] = {"model": "a", "start": "2024-03-01", "end": "2024-03-02T00:00:00Z"}
         assert places(refused(reprice(http, filter=one_day), 422, "invalid")) == {"filter.start"}
-        one_day["start"] = "2024-03-01T00:00:00Z"
+        one_day["start"] = 1709251200  # the same instant in Unix seconds
         assert acted(reprice(http, filter=one_day))["changed"] == 2
         used(http, "b", [1, 2])
         put_price(http, "b", RATES, SINCE)
@@ -197,6 +202,8 @@ def test_too_many_are_refused_before_anything_is_done(own_server: ServerProcess)
         ({"filter": []}, {"filter"}),
         ({"filter": {"as_of": SINCE}}, {"filter.as_of"}),
         ({"filter": {"start": SINCE, "end": SINCE}}, {"query.end"}),
+        ({"filter": {"start": []}}, {"filter.start"}),
+        ({"filter": {"end": True}}, {"filter.end"}),
         ({"dry_run": "yes"}, {"dry_run"}),
         ({"reason": "", "colour": 1}, {"reason", "colour"}),
     ],

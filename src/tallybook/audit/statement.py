@@ -34,6 +34,6 @@ def lines_of(rating: Rating, usage: Usage, price: Price | None) -> Sequence[Line
         if rate is None or quantity is None:
             lines.append(Line(unit, quantity, None, None, amount_pico))
         else:
-            least = rate.at_least * COUNTERS[unit].scale
+            least = rate.at_least * COUNTERS[unit].scale * usage.get("requests", 1)
             lines.append(Line(unit, max(quantity, least), rate.usd, rate.per, amount_pico))
     return lines

@@ -19,6 +19,7 @@ from tallybook.http.native import documents
 from tallybook.http.native.filters import Cursor, Filters, Instant, Texts, conditions_from, reach_from
 from tallybook.http.native.numbers import wire_number
 from tallybook.http.reach import reach_of
+from tallybook.pricing.cost import Pricing
 
 
 class ChosenEvents(Filters):
@@ -114,8 +115,14 @@ def to_wire_event(event: EventRecord) -> dict[str, Any]:
 
 
 def unpriced_reason(event: EventRecord) -> str:
-    """Why an event that is unpriced is so, in a caller's words."""
+    """Why an event without a known cost is so, in a caller's words."""
+    if event.pricing == Pricing.UNREPORTED.value:
+        return "the provider did not tell what was used"
     if event.price_id is not None:
         return f"the price of {event.matched} has no rate for {', '.join(event.unpriced_units)}"
     model = event.fields.get("model")
-    return "the event names no model" if model is None else f"no price for {model!r} was known for its time"
+    if model is None:
+        return "the event names no model"
+    tier = event.fields.get("service_tier")
+    served = "" if tier is None else f" in the service tier {tier!r}"
+    return f"no price for {model!r}{served} was known for its time"

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
@@ -18,9 +19,13 @@ LATEST_US = parse_instant("2201-01-01T00:00:00Z")
 _UNESCAPED_PLUS = re.compile(r" (?=\d\d:\d\d\Z)")
 
 
-def _instant(text: str) -> int:
+def _instant(sent: object) -> int:
+    if isinstance(sent, int | Decimal) and not isinstance(sent, bool):
+        sent = str(sent)  # in a body seconds may be a number
+    if not isinstance(sent, str):
+        raise ValueError("must be an RFC 3339 date-time with a zone, or Unix seconds")
     # The plus of an offset that was not percent-encoded arrives as a blank.
-    instant_us = parse_instant_or_seconds(_UNESCAPED_PLUS.sub("+", text))
+    instant_us = parse_instant_or_seconds(_UNESCAPED_PLUS.sub("+", sent))
     if not EARLIEST_US <= instant_us <= LATEST_US:
         raise ValueError("must lie in the years 1970 to 2200")
     return instant_us
