@@ -119,6 +119,18 @@ def test_what_was_sent_is_told_from_what_was_filled_in(http: httpx.Client, serve
     assert explained(http, result["uid"])["received"] == {**sent, "kind": "completion"}
 
 
+def test_what_was_anothers_is_not_shown(http: httpx.Client, server: ServerProcess) -> None:
+    uid = recorded(http, model=MODEL, usage={"input_tokens": 1}, user_id="eleanor", description="of eleanor")
+    amend(http, uid, 1, user_id="bob", description=None).raise_for_status()
+    made = http.post("/v1/keys", json={"name": "app", "role": "member", "user_id": "bob"}).json()
+    with server.client(made["key"]) as bob:
+        answer = bob.get(f"/v1/events/{uid}/explain")
+    assert "eleanor" not in answer.text
+    assert [each["revision"] for each in answer.json()["revisions"]] == [2]
+    assert not answer.json()["received_exactly"]
+    assert [each["revision"] for each in explained(http, uid)["revisions"]] == [1, 2]
+
+
 def test_what_came_after_is_in_order_and_today_stands_beside_it(http: httpx.Client) -> None:
     model = unique("model")
     put_price(http, model, {"input_tokens": "1"}, "2024-01-01T00:00:00Z")

@@ -126,6 +126,10 @@ class Reach:
         )
         return tuple(Condition((dimension,), (only,)) for dimension, only in walls if only is not None)
 
+    def sees(self, fields: Mapping[str, object]) -> bool:
+        """Whether an event with these fields is one of the asker's, as far as its org is."""
+        return all(fields.get(name) in each.values for each in self.conditions for name in each.dimensions)
+
 
 @dataclass(frozen=True)
 class UsageQuery:

@@ -54,12 +54,16 @@ class AuditService:
         self._clock = clock
 
     def explain(self, reach: Reach, uid: str) -> Trail:
-        """Raises `NoSuchEvent`, also for one that the asker may not see; a voided one is explained too."""
+        """Raises `NoSuchEvent`, also for one that the asker may not see; a voided one is explained too.
+
+        What was another's before a correction is left out, and is then not what was received.
+        """
         event = self._usage.get_event(reach, uid, with_voided=True)
-        revisions, corrections = self._corrections.history(event.org_id, uid)
+        history, corrections = self._corrections.history(event.org_id, uid)
+        revisions = [each for each in history if reach.sees(each.fields)]
         price = None if event.price_id is None else self._prices.find_price(event.org_id, event.price_id)
         first = event_of(revisions[0])
-        content = self._contents.content_of(identity_of(event.org_id, first.source, event.event_id))
+        content = self._contents.content_of(identity_of(event.org_id, event_of(history[0]).source, event.event_id))
         received = as_received(first, content)
         return Trail(
             event=event,
