@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -125,6 +125,23 @@ def test_a_file_of_a_newer_release_is_left_alone(tmp_path: Path, clock: StillClo
         newer.execute("PRAGMA user_version=999")
     with pytest.raises(NewerDatabase):
         SqliteEngine(tmp_path / "ledger.sqlite", clock)
+
+
+def test_a_statement_that_fails_is_the_failure_of_its_job_alone(engine: SqliteEngine) -> None:
+    def adding(org_id: str) -> Callable[[sqlite3.Connection], object]:
+        return lambda writer: writer.execute("INSERT INTO orgs VALUES (?, ?, 1)", (org_id, org_id))
+
+    def overflowing(writer: sqlite3.Connection) -> None:
+        adding("half")(writer)
+        writer.execute("SELECT sum(value) FROM json_each('[9223372036854775807, 1]')").fetchone()
+
+    async def all_at_once() -> list[bool]:
+        jobs = (adding("one"), overflowing, adding("two"))
+        answers = await asyncio.gather(*map(engine.write, jobs), return_exceptions=True)
+        return [isinstance(answer, sqlite3.OperationalError) for answer in answers]
+
+    assert asyncio.run(all_at_once()) == [False, True, False]
+    assert [org.id for org in SqliteOrgStore(engine).list_orgs(after="", limit=9)] == ["one", "two"]
 
 
 def test_the_check_of_a_file_ends_with_its_time(engine: SqliteEngine) -> None:

@@ -271,9 +271,11 @@ class SqliteEngine:
             gathering.keep()
         try:
             answer = job(self._writer)
-        except (sqlite3.OperationalError, _HalfDone):
-            raise  # the disk, or no way to undo this job alone: nothing of this flush may commit
+        except _HalfDone:
+            raise  # no way to undo this job alone: nothing of this flush may commit
         except Exception as error:
+            if _is_of_the_disk(error):
+                raise  # so too
             self._undo()
             answer = meant(error, self.path)
         if self._apart:
@@ -361,6 +363,12 @@ def meant(error: Exception, path: Path) -> Exception:
     if code is not None and code & 0xFF in _DAMAGED:
         return StorageDamaged(path, str(error))
     return error
+
+
+def _is_of_the_disk(error: Exception) -> bool:
+    """Whether every job of the flush fails with it. A plain `SQLITE_ERROR` is that of a statement, such as a sum's."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return isinstance(error, sqlite3.OperationalError) and code != sqlite3.SQLITE_ERROR
 
 
 def connection_of(transaction: Transaction) -> sqlite3.Connection:
