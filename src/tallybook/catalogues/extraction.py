@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from genai_prices.data_snapshot import DataSnapshot
-from genai_prices.types import Provider, Usage, UsageExtractor, UsageExtractorMapping
+from genai_prices.types import Provider, UsageExtractor, UsageExtractorMapping
 
 from tallybook.catalogues.extractors import TOOLS
 from tallybook.catalogues.genai_prices import COUNTER_OF
@@ -82,12 +82,16 @@ def _tool_readings(views: Sequence[Mapping[str, Any]], extractors: Sequence[Usag
         for extractor in extractors:
             told = [_leaf(view, extractor, mapping) for mapping in extractor.mappings]
             if extractor.api_flavor == TOOLS and any(map(_is_number, told)):
-                model, usage = extractor.extract(view)
-                yield _Reading(model, _reported(usage), extractor, view)
+                yield _reading(view, extractor)
 
 
-def _reported(usage: Usage) -> Mapping[str, Any]:
-    return {key: value for key, value in vars(usage).items() if value is not None}
+def _reading(view: Mapping[str, Any], extractor: UsageExtractor) -> _Reading:
+    """Raises `UnreadableAnswer`, also for a definition of another kind of answer."""
+    try:
+        model, usage = extractor.extract(view)
+    except ValueError as error:
+        raise UnreadableAnswer(str(error)) from None
+    return _Reading(model, {key: value for key, value in vars(usage).items() if value is not None}, extractor, view)
 
 
 def _best_reading(views: Sequence[Mapping[str, Any]], extractors: Sequence[UsageExtractor]) -> _Reading:
@@ -98,12 +102,10 @@ def _best_reading(views: Sequence[Mapping[str, Any]], extractors: Sequence[Usage
             if extractor.api_flavor in _NEVER_GUESSED or (extractor.api_flavor == "embeddings" and "choices" in view):
                 continue
             try:
-                model, usage = extractor.extract(view)
-            except ValueError as error:
+                readings.append(_reading(view, extractor))
+            except UnreadableAnswer as error:
                 found = sum(_leaf(view, extractor, mapping) is not None for mapping in extractor.mappings)
                 failures.append((found, str(error)))
-                continue
-            readings.append(_Reading(model, _reported(usage), extractor, view))
     if not readings:
         raise UnreadableAnswer(max(failures, key=lambda failure: failure[0])[1])
     return max(readings, key=lambda reading: len(reading.usage))

@@ -115,6 +115,12 @@ def test_an_answer_without_usage_tells_none(answer: Any) -> None:
             {"usage": {"type": "duration", "seconds": Decimal("9007199254.740992")}},
             "audio_seconds must be at most 9007199254",
         ),
+        ("openai", {"usage": CHAT, "tool_usage": {"web_search": {"num_requests": -1}}}, "web_searches"),
+        (
+            "openai",
+            {"usage": CHAT, "tool_usage": {"web_search": {"num_requests": Decimal("Infinity")}}},
+            "web_searches",
+        ),
         ("anthropic", {"usage": {"input_tokens": 1}}, "usage.output_tokens"),
         (
             "openai",
