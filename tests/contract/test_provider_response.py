@@ -147,6 +147,11 @@ def test_every_form_of_body(admin: httpx.Client, form: str) -> None:
         ({"provider_response": "text"}, ["provider_response"]),
         ({"provider_response": {"choices": [], "usage": {"prompt_tokens": 5}}}, ["provider_response"]),
         ({"provider_response": {"usage": {"prompt_tokens": -5, "completion_tokens": 1}}}, ["provider_response"]),
+        (
+            {"provider": "anthropic", "provider_response": {"usage": {"input_tokens": 1, "iterations": [{"type": 5}]}}},
+            ["provider_response"],
+        ),
+        ({"provider_response": {**CHAT, "tool_usage": {"web_search": {"num_requests": -1}}}}, ["provider_response"]),
         ({"usage": {"input_tokens": 5}}, ["usage", "input_tokens"]),
         # As published by users of Kimi K3: more reasoning than output.
         (

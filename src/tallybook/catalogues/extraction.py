@@ -4,18 +4,19 @@ import pickle
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import cache
 from typing import Any, NamedTuple
 
 from genai_prices.data_snapshot import DataSnapshot
-from genai_prices.types import Provider, UsageExtractor, UsageExtractorMapping
+from genai_prices.types import ArrayMatch, ClauseEquals, Provider, UsageExtractor, UsageExtractorMapping
 
 from tallybook.catalogues.extractors import TOOLS
+from tallybook.catalogues.folding import folded, is_number
 from tallybook.catalogues.genai_prices import COUNTER_OF
 from tallybook.core.counters import COUNTERS
-from tallybook.core.money import COUNTER_MAX, NotANumber, parse_number, scaled
+from tallybook.core.money import COUNTER_MAX, DIGITS_MAX, NotANumber, parse_number, scaled
 from tallybook.metering.answers import Told, UnreadableAnswer
 from tallybook.pricing.errors import CatalogueUnreadable
 
@@ -80,9 +81,19 @@ def _tool_readings(views: Sequence[Mapping[str, Any]], extractors: Sequence[Usag
     """What an answer tells of its tools beside its usage."""
     for view in views:
         for extractor in extractors:
-            told = [_leaf(view, extractor, mapping) for mapping in extractor.mappings]
-            if extractor.api_flavor == TOOLS and any(map(_is_number, told)):
-                yield _reading(view, extractor)
+            if extractor.api_flavor == TOOLS:
+                told = [_leaf(view, extractor, mapping) for mapping in extractor.mappings]
+                if any(map(is_number, told)):
+                    yield _reading(view, extractor)
+
+
+def _folded(view: Mapping[str, Any], extractor: UsageExtractor) -> Any:
+    """The view with one item for each name, wherever the definition picks items of lists by their names."""
+    paths = [_path(extractor, mapping) for mapping in extractor.mappings]
+    picks = [(path, index) for path in paths for index, step in enumerate(path) if isinstance(step, ArrayMatch)]
+    for lists, field in {(tuple(path[:index]), path[index].field) for path, index in picks}:
+        view = folded(view, lists, field)
+    return view
 
 
 def _reading(view: Mapping[str, Any], extractor: UsageExtractor) -> _Reading:
@@ -101,10 +112,11 @@ def _best_reading(views: Sequence[Mapping[str, Any]], extractors: Sequence[Usage
         for extractor in extractors:
             if extractor.api_flavor in _NEVER_GUESSED or (extractor.api_flavor == "embeddings" and "choices" in view):
                 continue
+            whole = _folded(view, extractor)
             try:
-                readings.append(_reading(view, extractor))
+                readings.append(_reading(whole, extractor))
             except UnreadableAnswer as error:
-                found = sum(_leaf(view, extractor, mapping) is not None for mapping in extractor.mappings)
+                found = sum(_leaf(whole, extractor, mapping) is not None for mapping in extractor.mappings)
                 failures.append((found, str(error)))
     if not readings:
         raise UnreadableAnswer(max(failures, key=lambda failure: failure[0])[1])
@@ -251,54 +263,78 @@ def _holds_anything(value: Any) -> bool:
 
 
 def _check_numbers(place: str, value: Any) -> None:
-    """No number may be negative, whether or not anything reads it."""
+    """No number may be negative or too long to be added up, whether or not anything reads it."""
     if isinstance(value, Mapping):
         for name, part in value.items():
             _check_numbers(f"{place}.{name}", part)
     elif isinstance(value, list):
         for index, part in enumerate(value):
             _check_numbers(f"{place}.{index}", part)
-    elif _is_number(value) and value < 0:
+    elif is_number(value) and value < 0:
         raise UnreadableAnswer(f"{place} must not be negative")
+    elif is_number(value) and value >= 10**DIGITS_MAX:
+        raise UnreadableAnswer(f"{place} must have at most {DIGITS_MAX} digits")
 
 
 def _check_types(reading: _Reading) -> None:
     """The library skips an optional value of another type; it would be a silent 0."""
     for mapping in reading.extractor.mappings:
         value = _leaf(reading.view, reading.extractor, mapping)
-        if value is not None and not _is_number(value):
-            raise UnreadableAnswer(f"{'.'.join(_place(reading.extractor, mapping))} must be a number")
+        if value is not None and not is_number(value):
+            raise UnreadableAnswer(f"{_place(reading.extractor, mapping)} must be a number")
 
 
 def _unread(reading: _Reading) -> Iterator[str]:
-    read = {".".join(_place(reading.extractor, mapping)) for mapping in reading.extractor.mappings}
-    root = _root(reading.extractor)
-    for place, value in _numbers(".".join(root), _follow(reading.view, root)):
+    extractor = reading.extractor
+    read = {_place(extractor, mapping).lower() for mapping in extractor.mappings}
+    leaves = [_leaf(reading.view, extractor, mapping) for mapping in extractor.mappings]
+    root = _root(extractor)
+    names = {step.field for mapping in extractor.mappings for step in mapping.path if isinstance(step, ArrayMatch)}
+    for place, value in _numbers(".".join(root), _follow(reading.view, root), names):
         # Of a number that was read, another telling is nothing new.
-        if value and place not in read and value not in reading.usage.values() and not _NO_COUNT.search(place):
+        told = value in leaves or value in reading.usage.values()
+        if value and place.lower() not in read and not told and not _NO_COUNT.search(place):
             yield place
 
 
-def _numbers(place: str, value: Any) -> Iterator[tuple[str, Any]]:
+def _numbers(place: str, value: Any, names: Container[str]) -> Iterator[tuple[str, Any]]:
+    """Every number and its place; items of lists go by their names where they have one in a field of `names`."""
     if isinstance(value, Mapping):
         for name, part in value.items():
-            yield from _numbers(f"{place}.{name}", part)
-    elif _is_number(value):
+            yield from _numbers(f"{place}.{name}", part, names)
+    elif isinstance(value, list):
+        for index, part in enumerate(value):
+            yield from _numbers(f"{place}.{_name_of(part, names) or index}", part, names)
+    elif is_number(value):
         yield place, value
+
+
+def _name_of(item: Any, names: Container[str]) -> str | None:
+    told = item.items() if isinstance(item, Mapping) else ()
+    return next((text for field, text in told if field in names and isinstance(text, str)), None)
 
 
 def _root(extractor: UsageExtractor) -> Sequence[str]:
     return [extractor.root] if isinstance(extractor.root, str) else [str(step) for step in extractor.root]
 
 
-def _place(extractor: UsageExtractor, mapping: UsageExtractorMapping) -> Sequence[str]:
-    path = [mapping.path] if isinstance(mapping.path, str) else mapping.path
-    return [*_root(extractor), *(step if isinstance(step, str) else step.field for step in path)]
+def _path(extractor: UsageExtractor, mapping: UsageExtractorMapping) -> Sequence[Any]:
+    """The steps from the answer to the number: names, and `ArrayMatch`es."""
+    return [*_root(extractor), *([mapping.path] if isinstance(mapping.path, str) else mapping.path)]
+
+
+def _place(extractor: UsageExtractor, mapping: UsageExtractorMapping) -> str:
+    return ".".join(map(_step_name, _path(extractor, mapping)))
+
+
+def _step_name(step: Any) -> str:
+    if not isinstance(step, ArrayMatch):
+        return str(step)
+    return step.match.equals if isinstance(step.match, ClauseEquals) else step.field
 
 
 def _leaf(view: Mapping[str, Any], extractor: UsageExtractor, mapping: UsageExtractorMapping) -> Any:
-    path = [mapping.path] if isinstance(mapping.path, str) else mapping.path
-    return _follow(view, [*_root(extractor), *path])
+    return _follow(view, _path(extractor, mapping))
 
 
 def _follow(value: Any, path: Sequence[Any]) -> Any:
@@ -308,7 +344,3 @@ def _follow(value: Any, path: Sequence[Any]) -> Any:
         else:
             value = step.extract(value) if isinstance(value, list) else None
     return value
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)

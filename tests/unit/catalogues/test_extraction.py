@@ -71,6 +71,9 @@ def test_totals_include_their_parts(case: Case) -> None:
             assert sum(usage.get(part, 0) for part in parts) <= usage.get(total, 0)
 
 
+GEMINI = {"promptTokenCount": 10, "candidatesTokenCount": 5}
+CLAUDE = {"input_tokens": 10, "cache_read_input_tokens": 300, "cache_creation_input_tokens": 200, "output_tokens": 25}
+COMPACTION = {"type": "compaction", "input_tokens": 100, "output_tokens": 50}
 CHAT = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
 
 
@@ -121,6 +124,31 @@ def test_an_answer_without_usage_tells_none(answer: Any) -> None:
             {"usage": CHAT, "tool_usage": {"web_search": {"num_requests": Decimal("Infinity")}}},
             "web_searches",
         ),
+        (
+            "google",
+            {"usageMetadata": {**GEMINI, "promptTokensDetails": [{"modality": 5, "tokenCount": []}]}},
+            "usageMetadata.promptTokensDetails.0.modality must be a text",
+        ),
+        (
+            "google",
+            {"usageMetadata": {**GEMINI, "promptTokensDetails": [{"modality": "AUDIO", "tokenCount": []}]}},
+            "usageMetadata.promptTokensDetails.AUDIO.tokenCount must be a number",
+        ),
+        (
+            "anthropic",
+            {"usage": {**CLAUDE, "iterations": [{**COMPACTION, "input_tokens": Decimal("9e999999")}] * 2}},
+            "usage.iterations.0.input_tokens must have at most 38 digits",
+        ),
+        (
+            "anthropic",
+            {"usage": {**CLAUDE, "iterations": [{"type": "message"}, {"type": 5}]}},
+            "usage.iterations.1.type must be a text",
+        ),
+        (
+            "anthropic",
+            {"usage": {**CLAUDE, "iterations": [COMPACTION, {**COMPACTION, "input_tokens": "5"}]}},
+            "usage.iterations.compaction.input_tokens must be a number",
+        ),
         ("anthropic", {"usage": {"input_tokens": 1}}, "usage.output_tokens"),
         (
             "openai",
@@ -150,6 +178,56 @@ def test_numbers_that_nothing_reads_are_named() -> None:
     )
     assert told.usage == {"input_tokens": 10, "cache_read_tokens": 4, "output_tokens": 5, "web_searches": 2}
     assert told.unread == ["usage.video_tokens", "usage.prompt_tokens_details.video_tokens"]
+
+
+@pytest.mark.parametrize(
+    ("provider", "usage", "unread"),
+    [
+        (
+            "google",
+            {"usageMetadata": {**GEMINI, "promptTokensDetails": [{"modality": "SCENT", "tokenCount": 7}]}},
+            ["usageMetadata.promptTokensDetails.SCENT.tokenCount"],
+        ),
+        (
+            "anthropic",
+            {"usage": {**CLAUDE, "iterations": [{"type": "advice", "input_tokens": 7}, {"input_tokens": 8}]}},
+            ["usage.iterations.advice.input_tokens", "usage.iterations.1.input_tokens"],
+        ),
+        # What is told of each message is told of all above.
+        (
+            "anthropic",
+            {
+                "usage": {
+                    **CLAUDE,
+                    "iterations": [
+                        {"type": "message", "input_tokens": 4, "output_tokens": 20, "cache_read_input_tokens": 300},
+                        {"type": "message", "input_tokens": 6, "output_tokens": 5, "cache_creation_input_tokens": 200},
+                    ],
+                }
+            },
+            [],
+        ),
+        (
+            "openai",
+            {"usage": {**CHAT, "by_step": [{"dream_tokens": 7}, 8]}},
+            ["usage.by_step.0.dream_tokens", "usage.by_step.1"],
+        ),
+    ],
+)
+def test_numbers_in_lists_are_named_too(provider: str, usage: Mapping[str, Any], unread: list[str]) -> None:
+    assert read_answer(usage, provider, None).unread == unread
+
+
+def test_every_compaction_of_an_answer_is_counted() -> None:
+    more = {"type": "compaction", "input_tokens": 1000, "output_tokens": 500, "cache_read_input_tokens": 7}
+    told = read_answer({"usage": {**CLAUDE, "iterations": [COMPACTION, more, {"type": "message"}]}}, "anthropic", None)
+    assert told.usage == {
+        "input_tokens": 1617,
+        "cache_read_tokens": 307,
+        "cache_write_tokens": 200,
+        "output_tokens": 575,
+    }
+    assert told.unread == []
 
 
 @pytest.mark.parametrize("provider", ["house", None, "together", "novita"])
