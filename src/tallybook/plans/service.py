@@ -1,9 +1,11 @@
 """The one way to plans: create and archive them, put accounts on them, and grant what is due."""
 
+from collections.abc import Collection
+
 from msgspec.structs import replace
 
 from tallybook.core.clock import Clock
-from tallybook.core.errors import invalid
+from tallybook.core.errors import Overloaded, Unavailable, invalid
 from tallybook.core.ids import dated_id
 from tallybook.core.unit_of_work import Repeat, Writes, answered
 from tallybook.core.unit_of_work import Transaction as Tx
@@ -11,10 +13,10 @@ from tallybook.ledger.errors import AboveCeiling
 from tallybook.ledger.model import CEILING_MICRO, Address, Listed, Slice, Standing
 from tallybook.ledger.service import LedgerService
 from tallybook.plans import schedule
-from tallybook.plans.errors import PlanNotActive, UnknownPlan
+from tallybook.plans.errors import GrantFailed, PlanNotActive, UnknownPlan
 from tallybook.plans.granting import Granting
 from tallybook.plans.model import OCCURRENCES_MAX, Assigned, Assignment, NewPlan, Plan, Unassigned
-from tallybook.plans.store import PlanStore
+from tallybook.plans.store import Due, PlanStore
 
 _VERSION = 1
 """Of the outcomes kept for repeats."""
@@ -136,25 +138,36 @@ class PlanService:
 
         return await answered(self._writes, repeat, effect, Unassigned, version=_VERSION)
 
-    async def grant_due(self, limit: int) -> int:
+    async def grant_due(self, limit: int, passed_over: Collection[str] = ()) -> int:
         """Makes at most `limit` grants that are due, of any org, those due longest first; returns how many.
 
-        Safe to repeat: a grant is never made twice.
+        None of the assignments `passed_over`. Safe to repeat: a grant is never made twice. Raises `GrantFailed`, having
+        made none, if one cannot be made, and `Overloaded`.
         """
         if not self.behind_us():
             return 0
+        due: Due | None = None
 
         def effect(tx: Tx) -> int:
+            nonlocal due
             now_us = self._clock.now_us()
             granted = 0
-            while granted < limit and (due := self._store.find_due(tx, now_us)) is not None:
+            while granted < limit and (due := self._store.find_due(tx, now_us, passed_over)) is not None:
                 address = Address(due.assignment.account_id)
                 account = self._ledger.account_within(tx, due.org_id, address, now_us)
                 self._granting.grant(tx, due.org_id, account, due.assignment, due.at_us)
                 granted += 1
+            due = None
             return granted
 
-        return await self._writes.run(effect)
+        try:
+            return await self._writes.run(effect)
+        except (Overloaded, Unavailable):
+            raise
+        except Exception as error:
+            if due is None:  # it was not a grant that failed, but the commit
+                raise
+            raise GrantFailed(due.org_id, due.assignment.id) from error
 
     def behind_us(self) -> int:
         """For how long the oldest grant that is not made has been due; 0 when none is."""

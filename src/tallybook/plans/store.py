@@ -1,5 +1,6 @@
 """What plans ask of a disk."""
 
+from collections.abc import Collection
 from typing import NamedTuple, Protocol
 
 from tallybook.core.unit_of_work import Transaction as Tx
@@ -64,8 +65,8 @@ class PlanStore(Protocol):
         """Microcredits that the account's transactions after that one took from it."""
         ...
 
-    def find_due(self, transaction: Tx, now_us: int) -> Due | None:
-        """The assignment, of any org, whose next grant is due longest."""
+    def find_due(self, transaction: Tx, now_us: int, passed_over: Collection[str] = ()) -> Due | None:
+        """The assignment, of any org, whose next grant is due longest, but for those of these ids."""
         ...
 
     def oldest_due_us(self) -> int | None:

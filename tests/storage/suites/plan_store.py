@@ -223,6 +223,8 @@ class PlanStoreSuite:
         assert desk.store.oldest_due_us() == 10
         assert desk.commit(lambda tx: desk.store.find_due(tx, 9)) is None
         assert desk.commit(lambda tx: desk.store.find_due(tx, 10)) == ("other", first, 10)
+        assert desk.commit(lambda tx: desk.store.find_due(tx, 19, [first.id])) is None
+        assert desk.commit(lambda tx: desk.store.find_due(tx, 20, [first.id])) == ("acme", second, 20)
         other.grant(later, first, next_at_us=30)
         assert desk.commit(lambda tx: desk.store.find_due(tx, 20)) == ("acme", second, 20)
         desk.commit(lambda tx: desk.store.end_assignment(tx, "acme", second))

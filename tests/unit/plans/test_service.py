@@ -77,6 +77,23 @@ def test_batches_go_through_the_accounts_by_the_instants_that_are_due(room: Open
     assert counts == (3,)
 
 
+def test_a_grant_that_fails_keeps_nobody_else_from_theirs(
+    room: OpenPlans, ada: Account, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = room.assign(ada, room.plan(100, accumulate=False)).assignment
+    others = [room.account(name) for name in ("ben", "cem")]
+    for other in others:
+        room.clock.now += 1
+        room.assign(other, room.plan(7))
+    room.run(room.engine.write(lambda writer: writer.execute("DELETE FROM plan_grants WHERE account_plan = 1")))
+    room.at("2026-03-01T00:00:00Z")
+    assert room.grant() == 2
+    assert [room.figures(account)[0] for account in (ada, *others)] == [100, 14, 14]
+    (told,) = caplog.records
+    assert (told.message, vars(told)["assignment_id"]) == ("plan not granted", broken.id)
+    assert told.exc_info is not None
+
+
 def test_a_grant_says_what_it_is_of(room: OpenPlans, ada: Account) -> None:
     plan = room.plan(100, accumulate=False)
     assignment = room.assign(ada, plan).assignment

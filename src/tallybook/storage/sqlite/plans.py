@@ -1,6 +1,9 @@
 """Plans, assignments and grants in SQLite."""
 
+from collections.abc import Collection
 from typing import Any
+
+import msgspec
 
 from tallybook.core.unit_of_work import Transaction as Tx
 from tallybook.ledger.model import Listed, Slice, Standing
@@ -26,7 +29,7 @@ _ASSIGNMENTS_FROM = """
 _ASSIGNMENTS = f"SELECT {_ASSIGNMENT} {_ASSIGNMENTS_FROM}"
 _DUE = f"""
     SELECT {_ASSIGNMENT}, h.org_id, h.next_grant_at {_ASSIGNMENTS_FROM}
-    WHERE h.next_grant_at <= ? ORDER BY h.next_grant_at, h.seq LIMIT 1
+    WHERE h.next_grant_at <= ? AND h.id NOT IN (SELECT value FROM json_each(?)) ORDER BY h.next_grant_at, h.seq LIMIT 1
 """
 _DEBITED_SINCE = """
     SELECT t.balance_after - b.balance, ifnull(sum(later.amount >> 32), 0), ifnull(sum(later.amount & 0xFFFFFFFF), 0)
@@ -159,8 +162,9 @@ class SqlitePlanStore:
         fallen_micro, high, low = map(int, row)
         return fallen_micro + (high << 32) + low
 
-    def find_due(self, transaction: Tx, now_us: int) -> Due | None:
-        row = connection_of(transaction).execute(_DUE, (now_us, now_us)).fetchone()
+    def find_due(self, transaction: Tx, now_us: int, passed_over: Collection[str] = ()) -> Due | None:
+        without = msgspec.json.encode(list(passed_over)).decode()
+        row = connection_of(transaction).execute(_DUE, (now_us, now_us, without)).fetchone()
         return None if row is None else Due(row[-2], _assignment(row[:-2]), row[-1])
 
     def oldest_due_us(self) -> int | None:
