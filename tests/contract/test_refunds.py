@@ -97,6 +97,20 @@ def test_usage_of_the_same_transaction_keeps_its_share(ledger: Ledger) -> None:
     ledger.verify()
 
 
+def test_while_other_usage_has_no_known_cost_nothing_is_given_back(ledger: Ledger) -> None:
+    account_id = ledger.account(10)
+    transaction_id = paid(ledger, account_id, 9)
+    known = recorded(ledger.http, transaction_id=transaction_id, cost_usd="1")
+    blank = recorded(ledger.http, transaction_id=transaction_id, model=unique("unknown"), usage={"input_tokens": 5})
+    answer = correct(ledger.http, known, "void", expected_revision=1, refund=True)
+    assert places(refused(answer, 422, "invalid")) == {"refund"}
+    assert ledger.balances(account_id)[0] == 1
+    corrected(correct(ledger.http, blank, "void", expected_revision=1))
+    void = corrected(correct(ledger.http, known, "void", expected_revision=1, refund=True))
+    assert void["correction"]["refund"]["credits"] == "9"
+    ledger.verify()
+
+
 def test_voids_at_once_add_up_to_the_debit(ledger: Ledger) -> None:
     at_once = 6
     accounts = [ledger.account(10) for _ in range(8)]

@@ -58,7 +58,8 @@ class CorrectionService:
         """Answers after the commit. `wish` may depend on the event as it is.
 
         With `repeat` the outcome, or its refusal, is kept and given again to repeats. Raises `NoSuchEvent` and what
-        `decide` raises; with a refund `NothingToRefund` and `AboveCeiling`.
+        `decide` raises; with a refund `NothingToRefund`, `AboveCeiling`, and `InvalidInput`
+        where what was paid along with the event has no known cost.
         """
         correction_id = object_id("cor")
         while True:

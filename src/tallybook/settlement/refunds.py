@@ -8,7 +8,7 @@ import msgspec
 from tallybook.analytics.query import Condition, Dimension, Reach, UsageQuery
 from tallybook.analytics.service import UsageService
 from tallybook.core.clock import Clock
-from tallybook.core.errors import TallybookError
+from tallybook.core.errors import TallybookError, invalid
 from tallybook.core.ids import uid_text
 from tallybook.core.money import divide_half_even
 from tallybook.core.time_window import Bucket
@@ -69,9 +69,14 @@ class Refunds:
         return corrected_by(change, uid_text(change.uid), None if credit is None else credit.amount_micro)
 
     def _give_back(self, tx: Tx, change: Change, asked: GiveBack, others: "Others") -> Transaction | None:
-        """The credit. None, or `NothingToRefund` where it is required, if it would be 0. Raises `Overtaken`."""
+        """The credit. None, or `NothingToRefund` where it is required, if it would be 0.
+
+        Raises `Overtaken`, and `InvalidInput` where other usage has no known cost.
+        """
         if self._refunds.newest_claim(change.org_id, asked.transaction_id, tx) != others.newest_claim:
             raise Overtaken  # other usage of the transaction was corrected: its cost is not what was read
+        if others.cost_pico is None:
+            raise invalid("refund", msg="other usage of the transaction has no known cost")
         paid = self._refunds.find_paid(tx, change.org_id, asked.transaction_id)
         share = Share(asked.before_pico, asked.after_pico, others.cost_pico)
         amount_micro = refund_of(paid.amount_micro - paid.refunded_micro, share)
@@ -88,7 +93,7 @@ class Refunds:
         return credit
 
     def _others_of(self, change: Change, asked: GiveBack) -> "Others":
-        """The other usage that the transaction is for, as far as it is in force and priced."""
+        """The other usage that the transaction is for, as far as it is in force."""
         # Looked up before the costs: those know every claim there is by then.
         newest_claim = self._refunds.newest_claim(change.org_id, asked.transaction_id)
         instants = [link.occurred_at_us for link in self._store.links_of(change.org_id, [asked.transaction_id])]
@@ -100,18 +105,26 @@ class Refunds:
                 max(instants) + 1,
                 bucket=Bucket.ALL,
                 conditions=(Condition((Dimension.TRANSACTION_ID,), (asked.transaction_id,)),),
-                measures=("cost_usd",),
+                measures=("cost_usd", "unpriced_events"),
             )
         )
-        total_pico = sum(row.numbers[0] or 0 for bucket in page.buckets for row in bucket.rows)
-        return Others(newest_claim, max(0, total_pico - asked.before_pico))
+        rows = [row.numbers for bucket in page.buckets for row in bucket.rows]
+        cost_pico, unpriced = sum(cost or 0 for cost, _ in rows), sum(count or 0 for _, count in rows)
+        if not asked.event.voided:
+            cost_pico -= asked.before_pico
+            unpriced -= asked.event.cost_pico is None
+        # Below 0 if the event was corrected meanwhile: then it is claimed.
+        return Others(newest_claim, None if unpriced > 0 else max(0, cost_pico))
 
 
 class Others(NamedTuple):
-    """Picodollars of what else a transaction paid for, once all its corrections up to `newest_claim` are applied."""
+    """Picodollars of what else a transaction paid for, once all its corrections up to `newest_claim` are applied.
+
+    None: not known of all of it.
+    """
 
     newest_claim: int = 0
-    cost_pico: int = 0
+    cost_pico: int | None = 0
 
 
 class Share(NamedTuple):
