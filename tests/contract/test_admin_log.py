@@ -134,6 +134,7 @@ def test_walls(org: Org) -> None:
         ({"page": "nonsense"}, ["query", "page"]),
         ({"start": "yesterday"}, ["query", "start"]),
         ({"actor": ""}, ["query", "actor"]),
+        ({"acton": "key.created"}, ["query", "acton"]),
     ],
 )
 def test_faults_are_named(org: Org, query: dict[str, Any], loc: list[str]) -> None:

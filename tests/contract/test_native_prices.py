@@ -367,6 +367,7 @@ def test_lists_narrow_to_model_and_provider(admin: httpx.Client) -> None:
     assert listed(admin, model=model) == [openai, plain]
     assert listed(admin, model=model, provider="OpenAI") == [openai]
     assert listed(admin, model=model, provider="azure") == []
+    assert faults(admin.get("/v1/prices", params={"modle": model})) == [["query", "modle"]]
 
 
 def test_a_page_belongs_to_its_list(admin: httpx.Client) -> None:
@@ -482,6 +483,7 @@ def test_an_unknown_model_is_answered_with_the_reason(admin: httpx.Client, query
         ({"model": "m", "at": "9" * 400}, "at"),
         ({"model": "m", "limit": "0"}, "limit"),
         ({"model": "m", "limit": "1001"}, "limit"),
+        ({"model": "m", "modle": "n"}, "modle"),
     ],
 )
 def test_questions_that_are_none(admin: httpx.Client, query: dict[str, str], place: str) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from tallybook.core.errors import invalid
 from tallybook.core.paging import BadCursor, Cursors
@@ -19,6 +19,10 @@ ShortText = Annotated[str, StringConstraints(min_length=1, max_length=255), Afte
 
 
 class PageQuery(BaseModel):
+    """Unknown parameters are refused: a mistyped filter would widen the answer."""
+
+    model_config = ConfigDict(extra="forbid")
+
     limit: int = Field(100, ge=1, le=1000, description="Most rows of a page.")
     page: str | None = Field(None, description="`next_page` of the page before.")
 

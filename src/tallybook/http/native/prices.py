@@ -165,8 +165,6 @@ class PriceQuery(PageQuery):
 
 
 class ResolveQuery(When):
-    model_config = ConfigDict(extra="ignore")
-
     model: ShortText = Field(description="As events name it.")
     provider: ShortText | None = Field(None, description="As events name it.")
     mode: Mode = Mode.STANDARD
