@@ -41,7 +41,7 @@ def open_data_folder(settings: Settings, clock: Clock | None = None, reach: Reac
     Raises `NotRestorable`, `StorageDamaged`, `StorageFull`, `NewerDatabase` and `HeldDatabase`.
     """
     clock = clock or SystemClock()
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     if (settings.data_dir / DRAFT).exists():
         raise NotRestorable(f"a restore into {settings.data_dir} was not finished; restore again with --force")
     events_path, ledger_path = settings.data_dir / EVENTS, settings.data_dir / LEDGER

@@ -172,7 +172,9 @@ def _greet(url: str, tallybook: "Tallybook", settings: Settings) -> None:
         key = f"{tallybook.new_admin_key}  (cluster admin; kept in {key_file}, shown only now)"
     elif settings.admin_key is not None:
         key = "as set in TALLYBOOK_ADMIN_KEY"
-    else:
+    elif key_file.exists():
         key = f"in {key_file}"
+    else:
+        key = "as last set in TALLYBOOK_ADMIN_KEY"
     lines = [f"Tallybook   {url}", f"API docs    {url}/docs", f"Admin key   {key}", f"Data        {settings.data_dir}"]
     print("\n".join(lines), flush=True)

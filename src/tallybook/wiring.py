@@ -282,8 +282,11 @@ async def _first_start(orgs: OrgService, auth: AuthService, pricing: PricingServ
         await pricing.sync(actor=_STARTED)
     fixed = None if settings.admin_key is None else settings.admin_key.get_secret_value()
     made = await auth.ensure_bootstrap(fixed, DEFAULT_ORG)
+    kept = settings.data_dir / ADMIN_KEY
     if made is not None:
-        write_private(settings.data_dir / ADMIN_KEY, made)
+        write_private(kept, made)
+    elif fixed is not None and kept.exists() and kept.read_text().strip() != fixed:
+        kept.unlink()  # that key is revoked
     return made
 
 

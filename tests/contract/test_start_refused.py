@@ -126,6 +126,20 @@ def test_a_newer_file_is_named(data_dir: Path, name: str) -> None:
     assert refusal(data_dir).startswith(f"Error: {path} is at version 99; this release knows ")
 
 
+def test_a_key_that_was_replaced_is_not_kept(data_dir: Path) -> None:
+    kept = data_dir / "admin.key"
+    kept.write_text("tb_of-before")
+    server = ServerProcess(data_dir).start()  # with another one set
+    assert not kept.exists()
+    server.stop()
+
+
+def test_the_folder_is_its_owners_alone(tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path / "new").start()
+    assert server.data_dir.stat().st_mode & 0o777 == 0o700
+    server.stop()
+
+
 def test_a_second_server_is_refused(data_dir: Path) -> None:
     server = ServerProcess(data_dir).start()
     assert server.process is not None

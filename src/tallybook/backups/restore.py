@@ -37,7 +37,8 @@ def put_in_place(backup: Path, data_dir: Path, is_held: Callable[[Path], bool], 
         raise NotRestorable(f"a server holds {data_dir}; stop it first")
     draft = data_dir / DRAFT
     is_new = not draft.exists()
-    draft.mkdir(mode=0o700, parents=True, exist_ok=True)
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft.mkdir(mode=0o700, exist_ok=True)
     try:
         _copy(backup, draft, made)
     except BaseException:
