@@ -32,12 +32,23 @@ def message_of(error: ClientError) -> str:
         case InsufficientCredits():
             facts = [f"{name} {value}" for name, value in error.details.items() if name != "reason"]
             return f"{error.detail} (402 {error.code}): {', '.join(facts)}"
+        case Overloaded(status=429):
+            return f"{error.detail} (429 {error.code}); try again {_when(error.retry_after_seconds)}"
         case Overloaded():
             return f"the server is too busy ({error.status}: {error.detail}); try again later"
         case APIError():
             return f"{error.detail} ({error.status} {error.code})"
         case _:
             return str(error)
+
+
+def _when(seconds: int | None) -> str:
+    if seconds is None:
+        return "later"
+    if seconds < 120:
+        return f"in {seconds} s"
+    hours, minutes = divmod(-(-seconds // 60), 60)  # rounded up, so that it is not too early
+    return f"in {hours} h {minutes} min" if hours else f"in {minutes} min"
 
 
 def _fault_line(fault: Fault) -> str:

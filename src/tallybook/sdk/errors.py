@@ -11,7 +11,7 @@ ClientError
         Conflict            409  contradicts what is stored
         TooLarge            413  over a bound of the server
         InvalidRequest      422  lists its faults
-        Overloaded          429, 503  still busy after every retry
+        Overloaded          429, 503  after every retry, or at once where the server names too long a wait
         ServerError         any other 5xx
 """
 
@@ -41,7 +41,7 @@ class Unreachable(ClientError):
 
 class APIError(ClientError):
     """`code` is stable and may be matched on; `errors` are the faults listed, `faults_total` counts all; `details`
-    are facts of a refusal, such as `available` credits."""
+    are facts of a refusal, such as `available` credits; `retry_after_seconds` is what the server asks to wait."""
 
     def __init__(
         self,
@@ -53,6 +53,7 @@ class APIError(ClientError):
         faults_total: int = 0,
         request_id: str | None = None,
         details: Mapping[str, Any] | None = None,
+        retry_after_seconds: int | None = None,
     ) -> None:
         self.status = status
         self.code = code
@@ -61,6 +62,7 @@ class APIError(ClientError):
         self.faults_total = max(faults_total, len(errors))
         self.request_id = request_id
         self.details = details or {}
+        self.retry_after_seconds = retry_after_seconds
         super().__init__(f"{status} {code}: {detail}")
 
 

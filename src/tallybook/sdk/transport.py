@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from email.utils import parsedate_to_datetime
+from math import ceil
 from typing import Any
 
 import httpx
@@ -14,7 +15,7 @@ from tallybook.sdk.errors import APIError, Fault, Unreachable, error_kind
 
 BACKOFF_SECONDS = 0.25
 BACKOFF_SECONDS_MAX = 8.0
-RETRY_AFTER_SECONDS_MAX = 60.0
+RETRY_AFTER_SECONDS_MAX = 60
 _BUSY = (429, 503)
 
 Query = Mapping[str, str | int | Sequence[str]]
@@ -24,7 +25,8 @@ class Transport:
     """Sends requests to one server under one key.
 
     429, 503 and missing answers are retried up to `retries` times, after as long as `Retry-After` says or
-    twice as long as the time before. Every request must be safe to repeat.
+    twice as long as the time before; not if it says more than `RETRY_AFTER_SECONDS_MAX`. Every request must be safe
+    to repeat.
     """
 
     def __init__(
@@ -108,7 +110,9 @@ class Transport:
             else:
                 if response.status_code not in _BUSY or attempt == retries:
                     return response
-                pause = _retry_after(response)
+                pause = float(_retry_after(response) or 0)
+                if pause > RETRY_AFTER_SECONDS_MAX:
+                    return response
             self._sleep(max(pause, _backoff(attempt)))
             attempt += 1
 
@@ -124,18 +128,17 @@ def _backoff(attempt: int) -> float:
     return min(BACKOFF_SECONDS * 2.0**attempt, BACKOFF_SECONDS_MAX) * random.uniform(0.75, 1.0)
 
 
-def _retry_after(response: httpx.Response) -> float:
-    """Seconds to wait: the header holds seconds or an HTTP date (RFC 9110, section 10.2.3)."""
+def _retry_after(response: httpx.Response) -> int | None:
+    """Seconds to wait, if the answer says so: it holds seconds or an HTTP date (RFC 9110, section 10.2.3)."""
     text: str = response.headers.get("Retry-After", "")
     try:
-        seconds = int(text) if text.isdigit() else _until(text)
+        return int(text) if text.isdigit() else _seconds_until(text)
     except ValueError:
-        return 0.0
-    return min(seconds, RETRY_AFTER_SECONDS_MAX)
+        return None
 
 
-def _until(http_date: str) -> float:
-    return parsedate_to_datetime(http_date).timestamp() - time.time()
+def _seconds_until(http_date: str) -> int:
+    return max(0, ceil(parsedate_to_datetime(http_date).timestamp() - time.time()))
 
 
 def _answer(response: httpx.Response) -> Any:
@@ -169,4 +172,5 @@ def _problem(response: httpx.Response) -> APIError:
         faults_total=problem.get("faults_total", 0),
         request_id=response.headers.get("X-Request-ID"),
         details=problem.get("details"),
+        retry_after_seconds=_retry_after(response),
     )

@@ -66,6 +66,24 @@ def test_one_line_per_failure(status: int, words: str) -> None:
     assert "\n" not in message_of(error)
 
 
+@pytest.mark.parametrize(
+    ("seconds", "when"),
+    [
+        (None, "later"),
+        (44, "in 44 s"),
+        (119, "in 119 s"),
+        (121, "in 3 min"),
+        (3600, "in 1 h 0 min"),
+        (44619, "in 12 h 24 min"),
+    ],
+)
+def test_a_key_that_has_called_too_often_learns_when_to_try_again(seconds: int | None, when: str) -> None:
+    error = error_kind(429)(
+        429, code="rate_limited", detail="this key has called too often", retry_after_seconds=seconds
+    )
+    assert message_of(error) == f"this key has called too often (429 rate_limited); try again {when}"
+
+
 def test_an_unreachable_server_says_how_to_start_one() -> None:
     assert "tallybook serve" in message_of(Unreachable("http://x", "refused"))
 

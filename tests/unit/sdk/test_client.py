@@ -115,11 +115,29 @@ def test_a_retry_repeats_the_same_request(failure: Answer) -> None:
         assert 0 < pauses[0] < pauses[1] < 1
 
 
-def test_an_absurd_retry_after_is_cut() -> None:
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_longer_wait_than_will_be_waited_fails_at_once(status: int) -> None:
     pauses: list[float] = []
-    recorder = Recorder(httpx.Response(503, headers={"Retry-After": "86400"}), httpx.Response(204))
+    recorder = Recorder(httpx.Response(status, headers={"Retry-After": "44619"}))
+    with pytest.raises(Overloaded) as told:
+        transport_of(recorder, pauses).call("GET", "/")
+    assert (told.value.retry_after_seconds, len(recorder.requests), pauses) == (44619, 1, [])
+
+
+def test_the_longest_wait_is_waited() -> None:
+    pauses: list[float] = []
+    recorder = Recorder(httpx.Response(429, headers={"Retry-After": "60"}), httpx.Response(204))
     assert transport_of(recorder, pauses).call("GET", "/") is None
     assert pauses == [60.0]
+
+
+def test_a_date_to_retry_after() -> None:
+    far, past = "Fri, 31 Dec 2100 23:59:59 GMT", "Fri, 31 Dec 1999 23:59:59 GMT"
+    with pytest.raises(Overloaded) as told:
+        transport_of(Recorder(httpx.Response(503, headers={"Retry-After": far})), []).call("GET", "/")
+    assert told.value.retry_after_seconds is not None
+    recorder = Recorder(httpx.Response(503, headers={"Retry-After": past}), httpx.Response(204))
+    assert transport_of(recorder, []).call("GET", "/") is None
 
 
 def test_retries_end() -> None:
