@@ -110,7 +110,7 @@ def _best_reading(views: Sequence[Mapping[str, Any]], extractors: Sequence[Usage
     failures: list[tuple[int, str]] = []
     for view in views:
         for extractor in extractors:
-            if extractor.api_flavor in _NEVER_GUESSED or (extractor.api_flavor == "embeddings" and "choices" in view):
+            if extractor.api_flavor in _NEVER_GUESSED or (extractor.api_flavor == "embeddings" and _completes(view)):
                 continue
             whole = _folded(view, extractor)
             try:
@@ -121,6 +121,11 @@ def _best_reading(views: Sequence[Mapping[str, Any]], extractors: Sequence[Usage
     if not readings:
         raise UnreadableAnswer(max(failures, key=lambda failure: failure[0])[1])
     return max(readings, key=lambda reading: len(reading.usage))
+
+
+def _completes(view: Mapping[str, Any]) -> bool:
+    """Whether it tells a completion, which the definitions of embeddings would leave out without a word."""
+    return "choices" in view or _follow(view, ("usage", "completion_tokens")) is not None
 
 
 @cache

@@ -149,6 +149,11 @@ def test_an_answer_without_usage_tells_none(answer: Any) -> None:
             {"usage": {**CLAUDE, "iterations": [COMPACTION, {**COMPACTION, "input_tokens": "5"}]}},
             "usage.iterations.compaction.input_tokens must be a number",
         ),
+        (
+            "openai",
+            {"model": "gpt-4o", "usage": {"prompt_tokens": 10, "completion_tokens": "5"}},
+            "usage.completion_tokens",
+        ),
         ("anthropic", {"usage": {"input_tokens": 1}}, "usage.output_tokens"),
         (
             "openai",
