@@ -238,6 +238,8 @@ def test_pages_hold_every_record_once(http: httpx.Client) -> None:
         ({"api_name": "", "endpoint": 5}, {"body.api_name": WRONG, "body.endpoint": WRONG}),
         ({"api_name": "x" * 256, "endpoint": "a\nb"}, {"body.api_name": WRONG, "body.endpoint": WRONG}),
         ({"api_name": "a", "endpoint": "/b"}, {"body.units_used": MISSING, "body.cost_usd": MISSING}),
+        ({**CALL, "api_key_used": "pk_live_\n0123456789"}, {"body.api_key_used": WRONG}),
+        ({**CALL, "api_key_used": "pk_live_01234567\x1b[2J"}, {"body.api_key_used": WRONG}),
         ({**CALL, "units_used": -1, "cost_usd": -0.1}, BOTH),
         ({**CALL, "units_used": 1e300, "cost_usd": 9000001}, BOTH),
         ({**CALL, "units_used": True, "cost_usd": "much"}, BOTH),

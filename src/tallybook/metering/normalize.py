@@ -59,7 +59,7 @@ def faults_of(event: UsageEvent, sender: Sender, now_us: int, *, texts_checked: 
 
 def _is_plain(event: UsageEvent) -> bool:
     """A cheap sufficient check: texts that are short together and printable need no closer look."""
-    together = "".join(filter(None, msgspec.structs.astuple(event)[:_TEXTS]))
+    together = "".join(filter(None, (*msgspec.structs.astuple(event)[:_TEXTS], event.api_key_used)))
     return len(together) <= TEXT_MAX and together.isprintable()
 
 

@@ -144,6 +144,8 @@ def test_our_own_sources_are_reserved(source: str, lets_in: bool) -> None:
         (UsageEvent(request_id="del\x7f"), "request_id"),
         (UsageEvent(session_id="next line\x85"), "session_id"),
         (UsageEvent(kind="lone \ud800"), "kind"),
+        (UsageEvent(api_key_used="sk-…\x1b[2J"), "api_key_used"),
+        (UsageEvent(api_key_used="x" * 256), "api_key_used"),
         (UsageEvent(model="blank and no-break\u00a0blank, joined \u200d, private \ue000"), None),
     ],
     ids=lambda value: str(value)[:30],

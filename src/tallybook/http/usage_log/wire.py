@@ -59,7 +59,7 @@ class RecordWanted(WireModel):
     endpoint: Text = Field(description="The path called, such as /chat.")
     units_used: Units | None = Field(None, description="Units of the API's own; for calls with tokens, their total.")
     cost_usd: Usd | None = Field(None, description="Required unless model and tokens are told; then it is rated.")
-    api_key_used: Annotated[str, StringConstraints(max_length=KEY_TEXT_MAX)] | None = Field(
+    api_key_used: Annotated[str, StringConstraints(max_length=KEY_TEXT_MAX), AfterValidator(_plain)] | None = Field(
         None, description="The key that the call was made with. Only a masked form is kept."
     )
     user_id: Text | None = Field(None, description="Whom the call was for: admins, and keys of no user.")
