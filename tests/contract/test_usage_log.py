@@ -222,6 +222,14 @@ def test_repeats_are_answered_with_the_first(http: httpx.Client) -> None:
     detail(http.put(path, json={"cost_usd": 4}, headers=named), 409)
 
 
+def test_callers_and_keys_that_join_alike_are_not_each_other(server: ServerProcess, http: httpx.Client) -> None:
+    user = unique("user")
+    with member(server, http, user_id=user) as one, member(server, http, user_id=f"{user}:b") as other:
+        records = [log(one, "b:c"), log(other, "c")]
+    assert [record["user_id"] for record in records] == [user, f"{user}:b"]
+    assert len({record["usage_id"] for record in records}) == 2
+
+
 def test_pages_hold_every_record_once(http: httpx.Client) -> None:
     user = unique("user")
     ids = [log(http, user_id=user)["usage_id"] for _ in range(7)]

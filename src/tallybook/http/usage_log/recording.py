@@ -36,7 +36,7 @@ class Recording:
         if wanted.user_id not in (None, caller.key.user_id) and not caller.may_name_others:
             raise Forbidden("this key may only record usage of its own user")
         event = to_event(wanted, self._key_linked(wanted.api_key_used, caller))
-        key = None if repeat is None else f"{repeat.caller}:{repeat.key}"
+        key = None if repeat is None else repeat.request.hex()
         try:
             submissions = self._metering.prepare([event], _sender_of(caller), idempotency_key=key)
         except InvalidInput as error:
