@@ -91,6 +91,16 @@ def test_members_see_their_own_admins_their_org_cluster_admins_all(server: Serve
         detail(nobody.get("/usage"), 401)
 
 
+def test_a_user_id_may_hold_slashes(server: ServerProcess, http: httpx.Client) -> None:
+    user = f"team/{unique('ana')}"
+    record = log(http, user_id=user)
+    for spelled in (user, user.replace("/", "%2F")):
+        assert listed(http, f"/usage/user/{spelled}") == [record]
+    with member(server, http, user_id=user) as of_user, member(server, http, user_id="team") as of_team:
+        assert listed(of_user, f"/usage/user/{user}") == [record]
+        detail(of_team.get(f"/usage/user/{user}"), 403)
+
+
 def test_only_who_may_name_others_logs_for_them(server: ServerProcess, http: httpx.Client) -> None:
     other = unique("other")
     with member(server, http, user_id=unique("ana")) as of_ana, member(server, http) as service:

@@ -57,7 +57,7 @@ def router(recording: Recording, usage: UsageService, corrections: CorrectionSer
         """Records of every event that you may see, newest first; how many there are is `X-Total-Count`."""
         return _listed(usage, _reach(caller, request), (), skip, limit, with_voided=include_inactive)
 
-    @routes.get("/usage/user/{user_id}", response_class=Response, openapi_extra=answering(listed=True))
+    @routes.get("/usage/user/{user_id:path}", response_class=Response, openapi_extra=answering(listed=True))
     def list_usage_logs_of_user(
         user_id: str,
         caller: CallerOf,
