@@ -27,14 +27,12 @@ def message_of(error: ClientError) -> str:
             return "\n".join(["the server refused the input (422)", *map(_fault_line, error.errors)])
         case InvalidRequest():
             return f"the server refused the input (422: {error.detail})"
-        case APIError(code="catalogue_unreadable"):  # also 503, but trying again is of no use
-            return error.detail
         case InsufficientCredits():
             facts = [f"{name} {value}" for name, value in error.details.items() if name != "reason"]
             return f"{error.detail} (402 {error.code}): {', '.join(facts)}"
         case Overloaded(status=429):
             return f"{error.detail} (429 {error.code}); try again {_when(error.retry_after_seconds)}"
-        case Overloaded():
+        case Overloaded(code="overloaded" | "outbox_full"):  # other 503s, as of a damaged file, do not end by waiting
             return f"the server is too busy ({error.status}: {error.detail}); try again later"
         case APIError():
             return f"{error.detail} ({error.status} {error.code})"

@@ -11,7 +11,8 @@ ClientError
         Conflict            409  contradicts what is stored
         TooLarge            413  over a bound of the server
         InvalidRequest      422  lists its faults
-        Overloaded          429, 503  after every retry, or at once where the server names too long a wait
+        Overloaded          429, 503  after every retry, or at once where the server names too long a wait; `code`
+                                      tells the busy server from the full disk and the damaged file
         ServerError         any other 5xx
 """
 

@@ -56,7 +56,7 @@ def test_every_fault_is_listed() -> None:
         (403, "may not do that"),
         (404, "why (404 some_code)"),
         (500, "why (500 some_code)"),
-        (503, "too busy"),
+        (503, "why (503 some_code)"),
     ],
 )
 def test_one_line_per_failure(status: int, words: str) -> None:
@@ -64,6 +64,21 @@ def test_one_line_per_failure(status: int, words: str) -> None:
     assert isinstance(error, APIError)
     assert words in message_of(error)
     assert "\n" not in message_of(error)
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("overloaded", "the server is too busy (503: why); try again later"),
+        ("outbox_full", "the server is too busy (503: why); try again later"),
+        ("storage_full", "why (503 storage_full)"),
+        ("storage_damaged", "why (503 storage_damaged)"),
+        ("unavailable", "why (503 unavailable)"),
+        ("catalogue_unreadable", "why (503 catalogue_unreadable)"),
+    ],
+)
+def test_only_a_busy_server_is_told_as_one(code: str, message: str) -> None:
+    assert message_of(error_kind(503)(503, code=code, detail="why")) == message
 
 
 @pytest.mark.parametrize(
