@@ -77,6 +77,15 @@ def test_without_a_refund_only_the_usage_changes(ledger: Ledger) -> None:
     assert ledger.balances(account_id)[0] == 10
 
 
+def test_what_was_free_gives_all_back_once_it_is_voided(ledger: Ledger) -> None:
+    account_id = ledger.account(10)
+    free = recorded(ledger.http, transaction_id=paid(ledger, account_id, 9), cost_usd="0")
+    refused(refunding(ledger.http, free, 1, description="a typo"), 409, "nothing_to_refund")
+    assert ledger.balances(account_id)[0] == 1
+    corrected(correct(ledger.http, free, "void", expected_revision=1, refund=True))
+    assert ledger.balances(account_id)[0] == 10
+
+
 def test_what_costs_nothing_any_more_is_refunded(ledger: Ledger) -> None:
     uid, _ = used(ledger, ledger.account(10))
     assert corrected(refunding(ledger.http, uid, 1, cost_usd="0"))["refunded"] is True

@@ -78,7 +78,8 @@ class Refunds:
         if others.cost_pico is None:
             raise invalid("refund", msg="other usage of the transaction has no known cost")
         paid = self._refunds.find_paid(tx, change.org_id, asked.transaction_id)
-        share = Share(asked.before_pico, asked.after_pico, others.cost_pico)
+        ended = change.replacement is None or asked.event.cost_pico is None
+        share = Share(asked.before_pico, asked.after_pico, others.cost_pico, ended=ended)
         amount_micro = refund_of(paid.amount_micro - paid.refunded_micro, share)
         if amount_micro == 0:
             if asked.required:
@@ -128,22 +129,26 @@ class Others(NamedTuple):
 
 
 class Share(NamedTuple):
-    """Costs in picodollars: of the event before and after its correction, and of what else was paid along with it."""
+    """Costs in picodollars: of the event before and after its correction, and of what else was paid along with it.
+
+    `ended`: the event is out of force now, or its cost was not known before.
+    """
 
     before_pico: int
     after_pico: int
     others_pico: int
+    ended: bool = False
 
 
 def refund_of(left_micro: int, share: Share) -> int:
     """Microcredits to be given back of what is `left_micro` of the debit: in proportion to what becomes of the costs.
 
-    All of it when nothing is left that costs something. Half-even, and never more than is left.
+    All of it when nothing is left that costs something; nothing for an event that stays and costs what it did.
+    Half-even, and never more than is left.
     """
-    remaining_pico = share.after_pico + share.others_pico
-    if remaining_pico == 0:
-        return left_micro
     lowered_pico = share.before_pico - share.after_pico
-    if lowered_pico <= 0:
+    if lowered_pico < 0 or (lowered_pico == 0 and not share.ended):
         return 0
+    if share.after_pico + share.others_pico == 0:
+        return left_micro
     return divide_half_even(left_micro * lowered_pico, share.before_pico + share.others_pico)

@@ -19,8 +19,8 @@ from tallybook.settlement.refunds import Share, refund_of
         # Other usage of the same transaction keeps its share.
         (900, 100, 0, 200, 300),
         (900, 100, 50, 200, 150),
-        # A cost that was not known, or 0: all if nothing is left that costs, else nothing.
-        (900, 0, 0, 0, 900),
+        # A cost of 0 that stays.
+        (900, 0, 0, 0, 0),
         (900, 0, 0, 200, 0),
         # A cost that rises or stays.
         (900, 100, 100, 0, 0),
@@ -32,12 +32,19 @@ def test_a_share_of_what_is_left(left: int, before: int, after: int, others: int
     assert refund_of(left, Share(before, after, others)) == back
 
 
+@pytest.mark.parametrize(("after", "others", "back"), [(0, 0, 900), (0, 200, 0), (100, 0, 0), (100, 200, 0)])
+def test_what_cost_nothing_known_gives_all_back_if_nothing_is_left_that_costs(
+    after: int, others: int, back: int
+) -> None:
+    assert refund_of(900, Share(0, after, others, ended=True)) == back
+
+
 @given(st.integers(0, 10**16), st.lists(st.integers(0, 10**18), min_size=1, max_size=5), st.data())
 def test_voided_one_by_one_all_is_given_back_and_never_more(debit: int, costs: list[int], data: st.DataObject) -> None:
     left, rest = debit, sum(costs)
     for cost in data.draw(st.permutations(costs)):
         rest -= cost
-        back = refund_of(left, Share(cost, 0, rest))
+        back = refund_of(left, Share(cost, 0, rest, ended=True))
         assert 0 <= back <= left
         left -= back
     assert left == 0
