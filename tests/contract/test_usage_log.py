@@ -120,7 +120,7 @@ def test_a_key_that_was_used_is_neither_kept_nor_shown(own_server: ServerProcess
             "tb_e_0123456789abcdef",
         ]
         shown = [log(http, api_key_used=text)["api_key_used"] for text in secrets]
-        assert shown == ["pk_live_…c123", "sk-proj-…cdef", "…ter2", "…", "tb_…rong", "tb_…cdef"]
+        assert shown == ["pk_live_…c123", "sk-proj-…cdef", "…ter2", "…", "tb_…", "tb_…cdef"]
         made = http.post("/v1/keys", json={"name": "app", "role": "member", "user_id": "ana"}).json()
         record = log(http, api_key_used=made["key"])
         assert record["api_key_used"] == f"tb_…{made['key'][-4:]}"

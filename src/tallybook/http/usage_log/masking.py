@@ -8,9 +8,9 @@ _SHOWN = 4
 
 
 def masked(key_text: str) -> str:
-    """`pk_live_abc123` as `pk_live_…c123`: what kind of key it is, and its end, unless that is most of it."""
+    """`pk_live_abc123` as `pk_live_…c123`: what kind of key it is, and its end, unless that is half the key."""
     prefix = _PREFIX.match(key_text)
     kept = prefix[0] if prefix else ""
     secret = key_text[len(kept) :]
-    end = secret[-_SHOWN:] if len(secret) > _SHOWN else ""
+    end = secret[-_SHOWN:] if len(secret) > _SHOWN and len(key_text) > 2 * _SHOWN else ""
     return f"{kept}…{end}"
