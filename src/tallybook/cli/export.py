@@ -54,6 +54,7 @@ def export(
         if output is None:
             for part in parts:
                 sys.stdout.buffer.write(part)
+            sys.stdout.flush()
         else:
             _write_file(parts, output)
 

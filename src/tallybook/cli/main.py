@@ -1,6 +1,10 @@
 """`tallybook`: the command group. Commands are loaded when they are run, so that help answers at once."""
 
+import errno
+import os
+import sys
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -36,6 +40,8 @@ COMMANDS = {
 }
 """Name -> where the command is, and its line in the help."""
 
+_UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+
 
 class LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -52,6 +58,17 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
+    def main(self, *args: Any, **options: Any) -> Any:
+        """As click's; an output that cannot be written becomes a message instead of a traceback."""
+        try:
+            return super().main(*args, **options)
+        except OSError as error:
+            if error.errno not in _UNWRITABLE or error.filename is not None:
+                raise
+            _discard_output()
+            click.echo(f"Error: cannot write to standard output: {error.strerror}", err=True)
+            sys.exit(1)
+
     def invoke(self, ctx: click.Context) -> object:
         """Runs the command; an error of the SDK becomes a message instead of a traceback."""
         try:
@@ -61,6 +78,12 @@ class LazyGroup(click.Group):
             if message is None:
                 raise
             raise click.ClickException(message) from error
+
+
+def _discard_output() -> None:
+    # What is still buffered would fail once more, and aloud, when Python exits.
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
 
 
 def _client_message(error: Exception) -> str | None:

@@ -1,0 +1,75 @@
+"""What ends a command from outside: an output that cannot be written, Ctrl-C."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+PROGRAM = [sys.executable, "-c", "from tallybook.cli.main import main; main()"]
+FULL = Path("/dev/full")
+needs_full = pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
+
+
+@contextmanager
+def serving(body: bytes) -> Iterator[str]:
+    """The address of a server that answers every GET with `body`."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Says nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def into_full(*words: str) -> tuple[int, str]:
+    """Exit code and stderr of a command whose output goes to a full disk."""
+    with FULL.open("wb") as full:
+        done = subprocess.run([*PROGRAM, *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    return done.returncode, done.stderr
+
+
+@needs_full
+@pytest.mark.parametrize("size", [3, 3_000_000])
+def test_an_export_that_cannot_be_written(size: int) -> None:
+    with serving(b"x" * size) as url:
+        told = into_full("export", "--url", url, "--key", "k")
+    assert told == (1, "Error: cannot write to standard output: No space left on device\n")
+
+
+@needs_full
+@pytest.mark.parametrize("words", [("--help",), ("usage", "--help")])
+def test_help_that_cannot_be_written(words: tuple[str, ...]) -> None:
+    assert into_full(*words) == (1, "Error: cannot write to standard output: No space left on device\n")
+
+
+@needs_full
+def test_a_table_that_cannot_be_written() -> None:
+    with serving(b'{"data": [], "has_more": false, "next_page": null}') as url:
+        told = into_full("usage", "--url", url, "--key", "k")
+    assert told == (1, "Error: cannot write to standard output: No space left on device\n")
+
+
+def test_ctrl_c() -> None:
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as silent:
+        url = f"http://127.0.0.1:{silent.server_port}"
+        process = subprocess.Popen([*PROGRAM, "usage", "--url", url, "--key", "k"], stderr=subprocess.PIPE, text=True)
+        silent.socket.accept()  # the command waits for an answer now
+        os.kill(process.pid, signal.SIGINT)
+        _, told = process.communicate()
+    assert (process.returncode, told) == (1, "\nAborted!\n")
