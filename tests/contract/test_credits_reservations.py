@@ -134,6 +134,13 @@ def test_the_debit_is_named_after_the_operation(ledger: Ledger) -> None:
         assert done(ledger.get("/transactions", accountId=account_id))["items"][0]["description"] == description
 
 
+def test_an_operation_may_be_any_number(ledger: Ledger) -> None:
+    body = f'{{"accountId": "{ledger.account(10)}", "amount": 1, "metadata": {{"operation": 1e400}}}}'
+    answer = ledger.send("/reservations/create", body.encode())
+    assert answer.status_code == 200, answer.text
+    assert '"metadata":{"operation":1e400}' in answer.text
+
+
 def test_more_than_is_available_is_not_held(ledger: Ledger) -> None:
     account_id = ledger.account(100)
     ledger.hold(account_id, 60)

@@ -47,6 +47,7 @@ class _Named(msgspec.Struct):
     operation: object = None
 
 
+_DECODE_NAMED = msgspec.json.Decoder(_Named, float_hook=len).decode  # any number of a float's form is no name
 _NULL = Raw(b"null")
 _NO_METADATA = Raw(b"{}")
 
@@ -196,7 +197,7 @@ def _external_id(wanted: Addressed | AccountWanted | RecordWanted) -> str | None
 
 
 def _operation_in(metadata: str | None) -> str | None:
-    operation = None if metadata is None else msgspec.json.decode(metadata, type=_Named).operation
+    operation = None if metadata is None else _DECODE_NAMED(metadata).operation
     return operation if isinstance(operation, str) else None
 
 
