@@ -143,3 +143,23 @@ def test_confirming_under_other_keys_is_still_one_debit(ledger: Ledger) -> None:
     answers = {ledger.confirm(reservation_id, 7, unique("key")).content for _ in range(3)}
     assert len(answers) == 1
     assert ledger.statement(account_id) == [("credit", 100, 100), ("debit", 7, 93)]
+
+
+def test_a_user_named_like_a_key_repeats_nothing_of_it(ledger: Ledger) -> None:
+    def add(key: dict[str, Any]) -> int:
+        headers = {"Authorization": f"Bearer {key['key']}", "Idempotency-Key": "the same"}
+        body = {"accountId": account_id, "amount": 1}
+        answer = ledger.http.post("/v1/accounts/credits/add", json=body, headers=headers)
+        balance: int = done(answer)["balance"]
+        return balance
+
+    def made(**more: str) -> dict[str, Any]:
+        answer = ledger.http.post("/v1/keys", json={"name": "k", "role": "org_admin", **more})
+        assert answer.status_code in (200, 201), answer.text
+        key: dict[str, Any] = answer.json()
+        return key
+
+    account_id = ledger.account(0)
+    key = made()
+    namesake = made(user_id=key["id"])
+    assert [add(key), add(namesake), add(key)] == [1, 2, 1]

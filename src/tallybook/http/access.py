@@ -171,9 +171,11 @@ def repeat_with(scope: Mapping[str, Any], caller: Caller, body: bytes) -> Repeat
     key = idempotency_key(scope["headers"])
     if key is None:
         return None
+    user_id = caller.key.user_id
     return Repeat(
         org_id=caller.org_id,
-        caller=caller.key.user_id or caller.key.id,
+        # Told apart, as a user may be named like a key.
+        caller=f"user:{user_id}" if user_id else f"key:{caller.key.id}",
         method=scope["method"],
         path=scope["path"],
         key=key,
