@@ -1,5 +1,6 @@
 """Orgs and their settings, which are dated facts: the newest is in force. Changes are journaled."""
 
+import asyncio
 import re
 import threading
 
@@ -100,11 +101,15 @@ class OrgService:
                 self._journal.append(transaction, entry, now_us)
             return {"v": 1, "settings": OrgSettings.from_record({**before, **changed}).to_record()}
 
-        outcome = await self._writes.once(repeat, effect)
-        with self._keeping:
-            self._settings_changes += 1
-            self._settings.pop(org_id, None)
-        return OrgSettings.from_record(outcome["settings"])
+        async def change_and_forget() -> OrgSettings:
+            outcome = await self._writes.once(repeat, effect)
+            with self._keeping:
+                self._settings_changes += 1
+                self._settings.pop(org_id, None)
+            return OrgSettings.from_record(outcome["settings"])
+
+        # Shielded: a caller who hangs up must not leave the settings from before in use.
+        return await asyncio.shield(change_and_forget())
 
 
 def _checked(values: Record) -> Record:

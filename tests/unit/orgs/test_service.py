@@ -1,5 +1,6 @@
 """Orgs and changes of their settings."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from decimal import Decimal
@@ -103,6 +104,20 @@ def test_changes_are_dated_and_journaled_and_others_are_not(rooms: AdminRooms) -
         ({"overrun": None, "reservation_seconds": None}, {"overrun": "held", "reservation_seconds": 60}),
         ({"overrun": "held"}, {"overrun": "available"}),
     ]
+
+
+def test_a_caller_who_hangs_up_has_changed_the_settings_all_the_same(rooms: AdminRooms) -> None:
+    assert rooms.orgs.settings_of("acme").reservation_seconds == 900
+
+    async def hang_up() -> None:
+        changing = asyncio.create_task(rooms.orgs.change_settings("acme", {"reservation_seconds": 60}, actor="key_1"))
+        for _ in range(3):  # until the change is queued
+            await asyncio.sleep(0)
+        changing.cancel()
+        await rooms.engine.write(lambda _: None)  # a later commit: the change is through
+
+    rooms.runner.run(hang_up())
+    assert rooms.orgs.settings_of("acme").reservation_seconds == 60
 
 
 def test_settings_read_before_a_change_are_not_kept_after_it(rooms: AdminRooms) -> None:
