@@ -1,5 +1,6 @@
 """`tallybook explain`, `unpriced`, `reprice` and `undo` as they are typed, against a running server."""
 
+import json
 from collections.abc import Iterator
 
 import httpx
@@ -60,12 +61,32 @@ def test_unpriced_usage_is_repriced_and_undone(shell: Shell, http: httpx.Client)
 
 def test_json_needs_yes_to_act(shell: Shell, http: httpx.Client) -> None:
     uid = recorded(http, model="later", usage={"input_tokens": 1000}, occurred_at=MARCH)
+    assert shell("reprice", "--model", "later", "--json").exit_code == 0  # there is nothing to agree to
     put_price(http, "later", {"input_tokens": "2"}, SINCE)
     told = shell("reprice", "--model", "later", "--json")
-    assert '"correction_id":null' in told.output.replace(" ", "")
+    assert_yes_is_missing(told)
+    assert json.loads(told.stdout)["correction_id"] is None
     assert http.get(f"/v1/events/{uid}").json()["revision"] == 1
-    assert '"changed":1' in shell("reprice", "--model", "later", "--json", "--yes").output.replace(" ", "")
+    done = json.loads(shell("reprice", "--model", "later", "--json", "--yes").stdout)
+    assert done["changed"] == 1
     assert http.get(f"/v1/events/{uid}").json()["revision"] == 2
+    undo = ("undo", done["correction_id"], "--json")
+    assert_yes_is_missing(shell(*undo))
+    assert json.loads(shell(*undo, "--yes").stdout)["changed"] == 1
+
+
+def test_without_anyone_to_ask_yes_is_needed(shell: Shell, http: httpx.Client) -> None:
+    uid = recorded(http, model="alone", usage={"input_tokens": 1000}, occurred_at=MARCH)
+    put_price(http, "alone", {"input_tokens": "2"}, SINCE)
+    told = shell("reprice", "--model", "alone", typed="")
+    assert_yes_is_missing(told)
+    assert "2024-03-01" in told.stdout
+    assert http.get(f"/v1/events/{uid}").json()["revision"] == 1
+
+
+def assert_yes_is_missing(told: Result) -> None:
+    assert told.exit_code == 1
+    assert told.stderr == "Error: nothing was done: to correct 1 events without being asked, give --yes\n"
 
 
 def test_what_is_not_there_is_said(shell: Shell) -> None:

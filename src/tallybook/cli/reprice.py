@@ -1,5 +1,6 @@
 """`tallybook reprice`, `undo` and `unpriced`: usage gets the cost that was not known when it came."""
 
+import sys
 from typing import Any
 
 import click
@@ -20,7 +21,7 @@ DIFFERENCES = (
     "known_cost_usd_after",
 )
 UNPRICED = ("uid", "occurred_at", "kind", "provider", "model", "unpriced_reason")
-_YES = click.option("--yes", is_flag=True, help="Do not ask.")
+_YES = click.option("--yes", is_flag=True, help="Do not ask; needed with --json and where no one can be asked.")
 _REASON = click.option("--reason", help="Kept with each correction.")
 _RANGE = (
     click.option("--from", "start", metavar="DATE", callback=instant_option, help="First instant of the range."),
@@ -53,7 +54,8 @@ def reprice(
 ) -> None:
     """Rate stored events with the prices that are known now.
 
-    Shows what changes by org, day and model, and asks before it acts. `tallybook undo` takes it back.
+    Shows what changes by org, day and model, and asks before it acts; with --json it acts only with --yes, and exits
+    with 1 where that is missing. `tallybook undo` takes it back.
     """
     wanted = {name: value for name, value in filters.items() if value is not None}
     if pricing:
@@ -73,7 +75,7 @@ def reprice(
 def undo(options: Options, correction_id: str, reason: str | None, yes: bool, as_json: bool) -> None:
     """Take a correction back, of however many events.
 
-    Events that were corrected again since stay as they are.
+    Events that were corrected again since stay as they are. Asks before it acts, as `tallybook reprice` does.
     """
     with open_client(options) as client:
         told = client.events.undo(correction_id, reason=reason, dry_run=True)
@@ -96,13 +98,30 @@ def unpriced(options: Options, as_json: bool, **filters: Any) -> None:
 
 
 def _is_agreed(told: dict[str, Any], *, yes: bool, as_json: bool) -> bool:
-    """Whether to go on, after telling what would change."""
+    """Whether to go on, after telling what would change. Raises where that needs `--yes`."""
+    changed: int = told["changed"]
     if as_json:
-        if not yes or not told["changed"]:
+        if not yes or not changed:
             print_json(told)
-        return yes and told["changed"] > 0
+        if changed and not yes:
+            raise _yes_is_missing(changed)
+        return changed > 0
     print_rows(told["differences"], DIFFERENCES, empty=f"of {told['matched']} events none would change")
-    return told["changed"] > 0 and (yes or click.confirm(f"Correct {told['changed']} of {told['matched']} events?"))
+    return changed > 0 and (yes or _is_confirmed(changed, told["matched"]))
+
+
+def _is_confirmed(changed: int, matched: int) -> bool:
+    try:
+        return click.confirm(f"Correct {changed} of {matched} events?")
+    except click.Abort:
+        if sys.stdin.isatty():
+            raise
+        click.echo()  # the question ended no line
+        raise _yes_is_missing(changed) from None
+
+
+def _yes_is_missing(changed: int) -> click.ClickException:
+    return click.ClickException(f"nothing was done: to correct {changed} events without being asked, give --yes")
 
 
 def _report(done: dict[str, Any], *, as_json: bool) -> None:
