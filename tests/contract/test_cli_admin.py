@@ -54,11 +54,14 @@ def test_orgs_and_their_settings(run: Run) -> None:
     assert answer(run("settings", "get", "--json"))["store_messages"] is False
     assert run("orgs", "create", "acme", "--name", "Acme Inc").exit_code == 0
     assert "Acme Inc" in run("orgs", "list").stdout
-    assert "name the org with --org" in run("settings", "get").stderr
     changed = run("--org", "acme", "settings", "set", "markup_percent=12.50", "store_messages=true", "--json")
     assert (answer(changed)["markup_percent"], answer(changed)["store_messages"]) == ("12.50", True)
     assert run("settings", "get", "markup_percent", "--org", "acme").stdout == "markup_percent  12.50\n"
     assert "there is no setting" in run("settings", "get", "nope", "--org", "acme").stderr
+    assert run("settings", "get", "markup_percent").stdout == "markup_percent  0\n"  # that of the key's own org
+    assert answer(run("settings", "set", "markup_percent=1.5", "--json"))["markup_percent"] == "1.5"
+    assert run("settings", "get", "markup_percent", "--org", "acme").stdout == "markup_percent  12.50\n"
+    assert run("settings", "set", "markup_percent=null").exit_code == 0
     refused = run("settings", "set", "markup_percent=abc", "nope=1", "--org", "acme")
     assert refused.exit_code == 1
     assert "body.markup_percent: " in refused.stderr

@@ -50,14 +50,8 @@ def _show(values: dict[str, Any], as_json: bool) -> None:
 
 
 def _org_id(client: Client, options: Options) -> str:
-    """The org named by --org, else the only one the key sees."""
-    if options.org is not None:
-        return options.org
-    org_ids = [org["id"] for org in client.orgs.all()]
-    if len(org_ids) != 1:
-        raise click.UsageError(f"name the org with --org; there are: {', '.join(org_ids)}")
-    only: str = org_ids[0]
-    return only
+    """The org named by --org, else the key's own."""
+    return client.keys.org_id() if options.org is None else options.org
 
 
 def _value(text: str) -> Any:

@@ -161,6 +161,12 @@ class Keys(Resource):
         """Every key of the org, revoked ones too, without their text."""
         return self._pages("/v1/keys")
 
+    def org_id(self) -> str:
+        """The org that the calls of this client are for: that of the keys it may list, its own among them."""
+        keys = self._read("/v1/keys", {"limit": 1})["data"]
+        org_id: str = keys[0]["org_id"]
+        return org_id
+
     def revoke(self, key_id: str) -> Record:
         return self._write("DELETE", f"/v1/keys/{segment(key_id)}")
 
