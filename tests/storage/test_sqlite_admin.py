@@ -76,6 +76,19 @@ def test_a_purge_goes_in_steps_of_about_the_asked_size(engine: SqliteEngine, sto
     assert [asyncio.run(engine.purge_outcomes(later, 2)) for _ in range(4)] == [2, 2, 1, 0]
 
 
+def test_outcomes_of_a_clock_that_was_ahead_hold_up_no_others(
+    engine: SqliteEngine, stores: Stores, clock: StillClock
+) -> None:
+    start = clock.now
+    for number, day in enumerate([365, 0, 365, 1, 2, 40]):
+        clock.now = start + day * DAY_US
+        stores.commit(lambda _: {"v": 1}, repeat(number))
+    clock.now = start + 60 * DAY_US
+    assert asyncio.run(purge_outcomes(engine, clock, retention_days=30)) == 3
+    kept = engine.read().execute("SELECT request FROM outcomes ORDER BY seq").fetchall()
+    assert kept == [(repeat(number).request,) for number in (0, 2, 5)]
+
+
 def test_a_purged_outcome_is_gone_from_the_files(
     engine: SqliteEngine, stores: Stores, clock: StillClock, tmp_path: Path
 ) -> None:
