@@ -110,6 +110,20 @@ def test_thirty_days_are_the_default(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "buckets"),
+    [
+        (("--end", "2023-12-01"), ("2023-11-01", 30)),
+        (("--end", "2023-12-01", "--last", "1w"), ("2023-11-24", 7)),
+        (("--end", "2023-11-30T12:00:00Z", "--last", "2d"), ("2023-11-29", 2)),
+        (("--end", "2023-12-01", "--last", "12h", "--bucket", "1h"), ("2023-11-30", 12)),
+    ],
+)
+def test_the_last_span_is_counted_back_from_the_end(run: Run, words: tuple[str, ...], buckets: tuple[str, int]) -> None:
+    found = json.loads(run(*words, "--json").stdout)
+    assert (found[0]["start"][:10], len(found)) == buckets
+
+
+@pytest.mark.parametrize(
     ("words", "said"),
     [
         (("--last", "month"), "--last"),
@@ -119,6 +133,7 @@ def test_thirty_days_are_the_default(run: Run) -> None:
         (("--csv", "--json"), "exclude each other"),
         (("--start", "soon"), "--start"),
         (("--end", "2026-02-30"), "--end"),
+        (("--end", "0001-01-01"), "--last"),
         (("--timezone", "Mars/Olympus"), "--timezone"),
         (("--bucket", "2d"), "--bucket"),
         (("--by", "colour"), "group_by"),

@@ -1,7 +1,7 @@
 """`tallybook usage`: who used what, when, at what cost, as a table, CSV or JSON."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 import click
@@ -20,7 +20,7 @@ _OF_WHOLE_DAYS = ("1d", "1w", "1mo")
 @click.command("usage")
 @click.option("--by", "group_by", multiple=True, metavar="NAMES", help="Group by these, such as model,user_id.")
 @click.option("--bucket", type=click.Choice(BUCKETS), default="1d", show_default=True, help="Width of a time bucket.")
-@click.option("--last", metavar="SPAN", help="Such as 12h, 30d or 2w, the current one included. [default: 30d]")
+@click.option("--last", metavar="SPAN", help="Such as 12h, 30d or 2w, up to --end. [default: 30d]")
 @click.option("--start", metavar="INSTANT", help="From this date or instant on, instead of --last.")
 @click.option("--end", metavar="INSTANT", help="Up to this date or instant, which is left out. [default: now]")
 @click.option("--timezone", default="UTC", show_default=True, metavar="ZONE", help="IANA zone that days begin in.")
@@ -50,9 +50,10 @@ def usage(
     if (last and start) or (as_csv and as_json):
         raise click.UsageError("--last and --start exclude each other, and so do --csv and --json")
     zone = _zone(timezone)
+    until = _instant("--end", end, zone) if end else None
     asked: dict[str, Any] = {
-        "start": _instant("--start", start, zone) if start else _start_of_last(last or LAST_DEFAULT, zone),
-        "end": _instant("--end", end, zone) if end else None,
+        "start": _instant("--start", start, zone) if start else _start_of_last(last or LAST_DEFAULT, zone, until),
+        "end": until,
         "bucket": bucket,
         "timezone": timezone,
         "group_by": _names(group_by),
@@ -84,10 +85,12 @@ def _instant(flag: str, text: str, zone: tzinfo) -> str:
         raise click.BadParameter(f"{text!r} {error}", param_hint=flag) from None
 
 
-def _start_of_last(span: str, zone: tzinfo) -> str:
+def _start_of_last(span: str, zone: tzinfo, end: str | None) -> str:
+    """The start of the span that ends with the present, or before `end`."""
     try:
-        return start_of_last(span, zone, datetime.now(UTC))
-    except BadInstant as error:
+        present = datetime.fromisoformat(end) - timedelta.resolution if end else datetime.now(UTC)
+        return start_of_last(span, zone, present)
+    except (BadInstant, OverflowError) as error:
         raise click.BadParameter(f"{span!r} {error}", param_hint="--last") from None
 
 
