@@ -64,6 +64,19 @@ def test_a_deferred_plan_is_assigned_and_ended(run: Run) -> None:
     assert run("plans", "unassign", *user).stdout == "no active plan\n"
 
 
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_the_plan_of_an_account_is_not_ended_by_the_name_of_another(run: Run, form: tuple[str, ...]) -> None:
+    plan, other = (answer(run("plans", "create", name, "1", "1d", "--json"))["id"] for name in ("One", "Other"))
+    user = ("--external-id", unique("cli"))
+    run("accounts", "create", *user)
+    run("plans", "assign", plan, *user)
+    refused = run("plans", "unassign", *user, "--plan", other, *form)
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert refused.stderr == "Error: the account is not on this plan\n"
+    assert answer(run("plans", "unassign", *user, "--plan", plan, "--json"))["active"] is False
+    assert run("plans", "unassign", *user, "--plan", other).stdout == "no active plan\n"
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -83,13 +83,15 @@ def assign(options: Options, plan_id: str, account: Mapping[str, Any], deferred:
 
 @plans.command("unassign")
 @account_options
-@click.option("--plan", "plan_id", metavar="ID", help="Only if it is on this plan.")
+@click.option("--plan", "plan_id", metavar="ID", help="Only if it is on this plan; fails if on another.")
 @shared_options
 @json_option
 def unassign(options: Options, account: Mapping[str, Any], plan_id: str | None, as_json: bool) -> None:
     """End an account's plan; credits granted stay."""
     with open_client(options) as client:
         ended = client.plans.unassign(**account, plan_id=plan_id)
+        if ended is None and plan_id is not None and any(row["active"] for row in client.plans.of(**account)):
+            raise click.ClickException("the account is not on this plan")
     if as_json:
         print_json(ended)
     elif ended is None:
