@@ -41,9 +41,9 @@ def find_server(options: Options) -> Server:
     if url is None:
         raise click.ClickException(f"no server runs on {folder}; {START_HINT}")
     key = options.key or os.environ.get("TALLYBOOK_API_KEY")
-    if key is None and (options.data_dir is not None or url.rstrip("/") == running_url):
+    if not key and (options.data_dir is not None or url.rstrip("/") == running_url):
         key = _admin_key(folder)
-    if key is None:
+    if not key:
         raise click.ClickException(f"no key for {url}; give one with --key or TALLYBOOK_API_KEY")
     return Server(url, key, options.org)
 

@@ -43,6 +43,14 @@ def test_the_admin_key_is_not_sent_elsewhere() -> None:
     assert find_server(Options(url=f"{LOCAL}/")).key == "local-admin-key"
 
 
+@pytest.mark.usefixtures("data")
+def test_an_empty_key_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TALLYBOOK_API_KEY", "")
+    assert find_server(Options(key="")).key == "local-admin-key"
+    with pytest.raises(click.ClickException, match="no key for http://far"):
+        find_server(Options(url="http://far"))
+
+
 def test_a_folder_named_on_the_command_line_gives_its_key(data: Path) -> None:
     assert find_server(Options(url="http://localhost:8080", data_dir=data)).key == "local-admin-key"
 
