@@ -11,10 +11,11 @@ import click
 from tallybook.sdk import exact_json
 
 _CREDITS = re.compile(r"\d{1,10}(\.\d{1,6})?", re.ASCII)
+_CREDITS_RULE = "at most ten digits and six decimals without a sign, such as 100 or 0.25"
 
 
 class CreditsType(click.ParamType[Decimal]):
-    """Credits in plain digits, at most six decimals."""
+    """Credits in plain digits: at most ten before the point and six after it, no sign."""
 
     name = "credits"
 
@@ -22,7 +23,7 @@ class CreditsType(click.ParamType[Decimal]):
         if isinstance(value, Decimal):
             return value
         if not _CREDITS.fullmatch(value):
-            self.fail(f"{value!r} is no amount of credits, such as 100 or 0.25", param, ctx)
+            self.fail(f"{value!r} is no amount of credits: {_CREDITS_RULE}", param, ctx)
         return Decimal(value)
 
 
