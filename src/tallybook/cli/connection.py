@@ -40,6 +40,8 @@ def find_server(options: Options) -> Server:
     url = options.url or os.environ.get("TALLYBOOK_BASE_URL") or running_url
     if url is None:
         raise click.ClickException(f"no server runs on {folder}; {START_HINT}")
+    if not url.lower().startswith(("http://", "https://")):
+        raise click.ClickException(f"{url} is no URL of a server: it must begin with http:// or https://")
     key = options.key or os.environ.get("TALLYBOOK_API_KEY")
     if not key and (options.data_dir is not None or url.rstrip("/") == running_url):
         key = _admin_key(folder)

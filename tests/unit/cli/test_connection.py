@@ -68,6 +68,16 @@ def test_no_server(tmp_path: Path, content: str | None) -> None:
         find_server(Options(data_dir=tmp_path))
 
 
+@pytest.mark.parametrize("url", ["127.0.0.1:8080", "localhost:8080", "ftp://book", "http:/book"])
+def test_a_url_says_how_to_speak(url: str) -> None:
+    with pytest.raises(click.ClickException, match=f"^{url} is no URL .* must begin with http:// or https://$"):
+        find_server(Options(url=url, key="k"))
+
+
+def test_a_url_in_capitals() -> None:
+    assert find_server(Options(url="HTTPS://book", key="k")).url == "HTTPS://book"
+
+
 def test_a_key_no_header_can_carry() -> None:
     with pytest.raises(click.ClickException, match="the key must be printable ASCII"):
         Server(LOCAL, "schlüssel", None).client()
