@@ -61,7 +61,8 @@ def test_orgs_and_their_settings(run: Run) -> None:
     assert run("settings", "get", "markup_percent").stdout == "markup_percent  0\n"  # that of the key's own org
     assert answer(run("settings", "set", "markup_percent=1.5", "--json"))["markup_percent"] == "1.5"
     assert run("settings", "get", "markup_percent", "--org", "acme").stdout == "markup_percent  12.50\n"
-    assert run("settings", "set", "markup_percent=null").exit_code == 0
+    assert answer(run("settings", "set", "markup_percent=2", "credits_per_usd=50", "--json"))["markup_percent"] == "2"
+    assert run("settings", "set", "markup_percent=null", "credits_per_usd=null").exit_code == 0
     refused = run("settings", "set", "markup_percent=abc", "nope=1", "--org", "acme")
     assert refused.exit_code == 1
     assert "body.markup_percent: " in refused.stderr

@@ -36,7 +36,7 @@ def get(options: Options, name: str | None, as_json: bool) -> None:
 @json_option
 def set_values(options: Options, pairs: tuple[Pair, ...], as_json: bool) -> None:
     """Change settings from now on; `null` goes back to the default."""
-    values = {pair.name: _value(pair.value) for pair in pairs}
+    values = {pair.name: _value(*pair) for pair in pairs}
     with open_client(options) as client:
         changed = client.settings.change(_org_id(client, options), values)
     _show(changed, as_json)
@@ -54,10 +54,15 @@ def _org_id(client: Client, options: Options) -> str:
     return client.keys.org_id() if options.org is None else options.org
 
 
-def _value(text: str) -> Any:
+def _value(name: str, text: str) -> Any:
     """A JSON boolean, integer or null where the text is one; all else, decimals too, is sent as text."""
     try:
         value = exact_json.loads(text)
     except ValueError:
         return text
-    return value if value is None or isinstance(value, int) else text
+    is_meant = value is None or (isinstance(value, int) and name not in _DECIMALS)
+    return value if is_meant else text
+
+
+_DECIMALS = {"credits_per_usd", "markup_percent"}
+"""Settings that are decimals, though they may look like integers."""
