@@ -157,6 +157,10 @@ def test_a_statement_that_fails_is_the_failure_of_its_job_alone(engine: SqliteEn
     assert [org.id for org in SqliteOrgStore(engine).list_orgs(after="", limit=9)] == ["one", "two"]
 
 
+def test_no_cursor_of_the_writer_leaves_its_thread(engine: SqliteEngine) -> None:
+    assert engine.write_from_thread(lambda writer: writer.execute("SELECT 1")) is None
+
+
 def test_the_check_of_a_file_ends_with_its_time(engine: SqliteEngine) -> None:
     engine.check(60)
     engine.check(0)

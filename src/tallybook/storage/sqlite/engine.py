@@ -286,6 +286,8 @@ class SqliteEngine:
             gathering.keep()
         try:
             answer = job(self._writer)
+            if isinstance(answer, sqlite3.Cursor):
+                answer = None  # let go on another thread it would reset a statement that the writer may be running
         except _HalfDone:
             raise  # no way to undo this job alone: nothing of this flush may commit
         except Exception as error:
