@@ -1,4 +1,4 @@
-"""The files of a data folder by name, and how names become durable. Imports nothing: every command begins with it."""
+"""The files of a data folder by name, and how names become durable. Imports no room: every command begins with it."""
 
 import os
 from pathlib import Path

@@ -17,7 +17,7 @@ from tallybook.corrections.model import Address, Corrected, CorrectionRecord, De
 from tallybook.corrections.rules import decide
 from tallybook.corrections.store import Committer, CorrectionStore
 from tallybook.metering.event import UsageEvent
-from tallybook.metering.rating import Rater, rating_of
+from tallybook.metering.rating import Rater, rate_event
 from tallybook.pricing.cost import Rating
 
 
@@ -105,7 +105,7 @@ class CorrectionService:
 
     def rate(self, org_id: str, event: UsageEvent, at_us: int) -> Rating:
         """What an event costs, as known now."""
-        return rating_of(self._rater, org_id, event, at_us, self._charged(event))
+        return rate_event(self._rater, org_id, event, at_us, self._charged(event))
 
     def committer_of(self, event: EventRecord) -> Committer:
         """No correction changes the transaction of an event, so this never changes."""

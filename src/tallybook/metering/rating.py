@@ -23,7 +23,7 @@ class Rater(Protocol):
     ) -> Rating: ...
 
 
-def rating_of(rater: Rater, org_id: str, event: UsageEvent, at_us: int, charged: Usage) -> Rating:
+def rate_event(rater: Rater, org_id: str, event: UsageEvent, at_us: int, charged: Usage) -> Rating:
     """What the event costs if it occurred then, and is charged for that usage."""
     if event.unreported:
         return UNREPORTED

@@ -15,7 +15,7 @@ from tallybook.metering.errors import BatchTooLarge
 from tallybook.metering.event import Outcome, Sender, Stored, Submission, UsageEvent
 from tallybook.metering.identity import content_hash, derived_id, identity_of, request_key
 from tallybook.metering.normalize import faults_of
-from tallybook.metering.rating import Rater, rating_of
+from tallybook.metering.rating import Rater, rate_event
 from tallybook.metering.store import EventStore
 
 _MADE_READY = 100
@@ -100,7 +100,7 @@ class MeteringService:
             if event_id is None:
                 event_id = derived_id(sender.org_id, idempotency_key, index) if idempotency_key else uid_text(uid)
             occurred_at_us = now_us if event.occurred_at_us is None else event.occurred_at_us
-            rating = rating_of(self._rater, sender.org_id, event, occurred_at_us, event.usage)
+            rating = rate_event(self._rater, sender.org_id, event, occurred_at_us, event.usage)
             if rating.known_cost_pico > COST_PICO_MAX:
                 found.append(Fault(("events", index, "usage"), f"costs more than {COST_USD_MAX} USD"))
                 continue
