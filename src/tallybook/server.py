@@ -151,8 +151,8 @@ class _Server(uvicorn.Server):
             return
         host, port = self.servers[0].sockets[0].getsockname()[:2]
         url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        self._tell_commands(url)
         _greet(url, self._tallybook, self._settings)
+        self._tell_commands(url)  # last: whoever waits for the file finds the greeting there too
 
     def _tell_commands(self, url: str) -> None:
         try:
