@@ -173,8 +173,12 @@ class SqliteEngine:
             await self.write(partial(_forget_outcomes, before_us=before_us, seqs=old))
         return len(old)
 
-    def read(self) -> sqlite3.Connection:
-        """This thread's read-only connection; every statement sees the newest commit."""
+    def read(self, transaction: Transaction | None = None) -> sqlite3.Connection:
+        """The connection of the transaction, else this thread's read-only one, of which every statement sees the newest
+        commit.
+        """
+        if transaction is not None:
+            return connection_of(transaction)
         reader: sqlite3.Connection | None = getattr(self._local, "reader", None)
         if reader is None:
             reader = self._local.reader = self.open_reader()

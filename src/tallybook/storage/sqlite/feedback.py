@@ -16,8 +16,7 @@ class SqliteFeedbackStore:
         self._engine = engine
 
     def find(self, org_id: str, uid: str, transaction: Transaction | None = None) -> Feedback | None:
-        connection = self._engine.read() if transaction is None else connection_of(transaction)
-        row = connection.execute(f"{_SELECT} = ?", (org_id, uid)).fetchone()
+        row = self._engine.read(transaction).execute(f"{_SELECT} = ?", (org_id, uid)).fetchone()
         return None if row is None else _feedback(*row[1:])
 
     def find_all(self, org_id: str, uids: Sequence[str]) -> Mapping[str, Feedback]:

@@ -20,7 +20,7 @@ class SqliteKeyStore:
         return _one(self._engine.read(), "hash = ?", text_hash)
 
     def find(self, org_id: str, key_id: str, transaction: Transaction | None = None) -> Key | None:
-        return _one(self._connection(transaction), "org_id = ? AND id = ?", org_id, key_id)
+        return _one(self._engine.read(transaction), "org_id = ? AND id = ?", org_id, key_id)
 
     def list_keys(self, org_id: str, *, before: Position | None, limit: int) -> list[Key]:
         if before is None:
@@ -29,7 +29,7 @@ class SqliteKeyStore:
         return _many(self._engine.read(), older, org_id, *before, limit=limit)
 
     def list_bootstrap(self, org_id: str, transaction: Transaction | None = None) -> list[Key]:
-        return _many(self._connection(transaction), "org_id = ? AND bootstrap", org_id)
+        return _many(self._engine.read(transaction), "org_id = ? AND bootstrap", org_id)
 
     def add(self, transaction: Transaction, key: Key, text_hash: bytes) -> None:
         values = (
@@ -55,9 +55,6 @@ class SqliteKeyStore:
         connection_of(transaction).execute(
             "UPDATE keys SET revoked_at = ? WHERE org_id = ? AND id = ?", (revoked_at_us, org_id, key_id)
         )
-
-    def _connection(self, transaction: Transaction | None) -> sqlite3.Connection:
-        return self._engine.read() if transaction is None else connection_of(transaction)
 
 
 def _one(connection: sqlite3.Connection, condition: str, *values: Any) -> Key | None:

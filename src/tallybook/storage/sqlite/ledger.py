@@ -43,21 +43,21 @@ class SqliteLedgerStore:
 
     def find_account(self, org_id: str, address: Address, transaction: Tx | None = None) -> Account | None:
         where, name = _named(address)
-        row = self._connection(transaction).execute(f"{rows.ACCOUNTS} {where}", (name, org_id)).fetchone()
+        row = self._engine.read(transaction).execute(f"{rows.ACCOUNTS} {where}", (name, org_id)).fetchone()
         return None if row is None else rows.to_account(row)
 
     def find_standing(
         self, org_id: str, address: Address, now_us: int, transaction: Tx | None = None
     ) -> Standing | None:
         where, name = _named(address)
-        row = self._connection(transaction).execute(f"{rows.STANDINGS} {where}", (now_us, name, org_id)).fetchone()
+        row = self._engine.read(transaction).execute(f"{rows.STANDINGS} {where}", (now_us, name, org_id)).fetchone()
         return None if row is None else rows.to_standing(row, now_us)
 
     def find_reservation(
         self, org_id: str, reservation_id: str, now_us: int, transaction: Tx | None = None
     ) -> Found | None:
         values = (now_us, now_us, reservation_id, org_id)
-        row = self._connection(transaction).execute(rows.FOUND, values).fetchone()
+        row = self._engine.read(transaction).execute(rows.FOUND, values).fetchone()
         return None if row is None else rows.to_found(row, now_us)
 
     def find_transaction(self, org_id: str, transaction_id: str) -> Transaction | None:
@@ -69,7 +69,7 @@ class SqliteLedgerStore:
         self, org_id: str, transaction_ids: Collection[str], transaction: Tx | None = None
     ) -> Mapping[str, str]:
         wanted = msgspec.json.encode(list(transaction_ids)).decode()
-        return dict(self._connection(transaction).execute(rows.ACCOUNTS_OF, (wanted, org_id)))
+        return dict(self._engine.read(transaction).execute(rows.ACCOUNTS_OF, (wanted, org_id)))
 
     def add_account(self, transaction: Tx, org_id: str, account: Account) -> None:
         writer = connection_of(transaction)
@@ -210,9 +210,6 @@ class SqliteLedgerStore:
 
     def audit(self, org_id: str) -> AbstractContextManager[Book]:
         return lists.audit(self._engine, org_id)
-
-    def _connection(self, transaction: Tx | None) -> sqlite3.Connection:
-        return self._engine.read() if transaction is None else connection_of(transaction)
 
 
 def _named(address: Address) -> tuple[str, str | None]:

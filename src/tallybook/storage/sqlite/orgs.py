@@ -1,7 +1,6 @@
 """Orgs and their settings in SQLite."""
 
 import json
-import sqlite3
 
 from tallybook.core.unit_of_work import Record, Transaction
 from tallybook.orgs.model import Org
@@ -15,8 +14,7 @@ class SqliteOrgStore:
         self._engine = engine
 
     def find(self, org_id: str, transaction: Transaction | None = None) -> Org | None:
-        connection = self._connection(transaction)
-        row = connection.execute(f"SELECT {_COLUMNS} FROM orgs WHERE id = ?", (org_id,)).fetchone()
+        row = self._engine.read(transaction).execute(f"SELECT {_COLUMNS} FROM orgs WHERE id = ?", (org_id,)).fetchone()
         return None if row is None else Org(*row)
 
     def list_orgs(self, *, after: str, limit: int) -> list[Org]:
@@ -34,7 +32,7 @@ class SqliteOrgStore:
             "SELECT name, value FROM org_settings"
             " WHERE rowid IN (SELECT max(rowid) FROM org_settings WHERE org_id = ? GROUP BY name)"
         )
-        rows = self._connection(transaction).execute(newest, (org_id,))
+        rows = self._engine.read(transaction).execute(newest, (org_id,))
         return {name: json.loads(value) for name, value in rows}
 
     def append_settings(
@@ -44,6 +42,3 @@ class SqliteOrgStore:
             "INSERT INTO org_settings (org_id, name, value, set_at, set_by) VALUES (?, ?, ?, ?, ?)",
             [(org_id, name, json.dumps(value), set_at_us, set_by) for name, value in values.items()],
         )
-
-    def _connection(self, transaction: Transaction | None) -> sqlite3.Connection:
-        return self._engine.read() if transaction is None else connection_of(transaction)

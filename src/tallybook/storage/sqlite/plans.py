@@ -48,8 +48,8 @@ class SqlitePlanStore:
         self._engine = engine
 
     def find_plan(self, org_id: str, plan_id: str, transaction: Tx | None = None) -> Plan | None:
-        connection = self._engine.read() if transaction is None else connection_of(transaction)
-        row = connection.execute(f"{_PLANS} WHERE p.id = ? AND p.org_id = ?", (plan_id, org_id)).fetchone()
+        wanted = f"{_PLANS} WHERE p.id = ? AND p.org_id = ?"
+        row = self._engine.read(transaction).execute(wanted, (plan_id, org_id)).fetchone()
         return None if row is None else _plan(row)
 
     def add_plan(self, transaction: Tx, org_id: str, plan: Plan) -> None:

@@ -24,6 +24,7 @@ _PRICES = """
     FROM prices
 """
 _NOT_SUPERSEDED = "NOT EXISTS (SELECT 1 FROM prices AS later WHERE later.supersedes = prices.id)"
+_NEWEST_CATALOGUE = "FROM catalogues ORDER BY id DESC LIMIT 1"
 
 
 class SqlitePriceStore:
@@ -65,8 +66,7 @@ class SqlitePriceStore:
         )
 
     def get(self, org_id: str, price_id: str, transaction: Transaction | None = None) -> Price:
-        connection = self._engine.read() if transaction is None else connection_of(transaction)
-        found = _prices(connection, f"{_PRICES} WHERE org_id = ? AND id = ?", (org_id, price_id))
+        found = _prices(self._engine.read(transaction), f"{_PRICES} WHERE org_id = ? AND id = ?", (org_id, price_id))
         if not found:
             raise NotFound("there is no such price")
         return found[0]
@@ -114,8 +114,7 @@ class SqlitePriceStore:
 
     def list_in_force(self, owner: str | None, transaction: Transaction | None = None) -> list[Price]:
         # IS, not =: the owner of prices for every org is NULL.
-        connection = self._engine.read() if transaction is None else connection_of(transaction)
-        return _prices(connection, f"{_PRICES} WHERE org_id IS ? AND {_NOT_SUPERSEDED}", (owner,))
+        return _prices(self._engine.read(transaction), f"{_PRICES} WHERE org_id IS ? AND {_NOT_SUPERSEDED}", (owner,))
 
     def append_names(
         self, transaction: Transaction, version: str, providers: Sequence[ProviderNames], recorded_at_us: int
@@ -126,13 +125,11 @@ class SqlitePriceStore:
         )
 
     def catalogue_version(self, transaction: Transaction | None = None) -> str | None:
-        connection = self._engine.read() if transaction is None else connection_of(transaction)
-        row = connection.execute("SELECT version FROM catalogues ORDER BY id DESC LIMIT 1").fetchone()
+        row = self._engine.read(transaction).execute(f"SELECT version {_NEWEST_CATALOGUE}").fetchone()
         return None if row is None else str(row[0])
 
     def list_names(self, transaction: Transaction | None = None) -> Sequence[ProviderNames]:
-        connection = self._engine.read() if transaction is None else connection_of(transaction)
-        row = connection.execute("SELECT names FROM catalogues ORDER BY id DESC LIMIT 1").fetchone()
+        row = self._engine.read(transaction).execute(f"SELECT names {_NEWEST_CATALOGUE}").fetchone()
         return () if row is None else msgspec.json.decode(row[0], type=tuple[ProviderNames, ...])
 
 

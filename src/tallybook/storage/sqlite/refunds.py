@@ -67,9 +67,8 @@ class SqliteRefundStore:
         )
 
     def newest_claim(self, org_id: str, transaction_id: str, transaction: Tx | None = None) -> int:
-        connection = self._engine.read() if transaction is None else connection_of(transaction)
         newest: int
-        (newest,) = connection.execute(_NEWEST, (transaction_id, org_id)).fetchone()
+        (newest,) = self._engine.read(transaction).execute(_NEWEST, (transaction_id, org_id)).fetchone()
         return newest
 
     def find_paid(self, transaction: Tx, org_id: str, transaction_id: str) -> Paid:
