@@ -257,3 +257,7 @@ def instant_text(instant_us: int) -> str:
     """RFC 3339 in UTC with `Z`; the fraction appears only where there is one."""
     moment = _EPOCH + timedelta(microseconds=instant_us)
     return moment.isoformat().replace("+00:00", "Z")
+
+
+def instant_text_or_none(instant_us: int | None) -> str | None:
+    return None if instant_us is None else instant_text(instant_us)

@@ -4,7 +4,7 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from tallybook.core.errors import invalid
-from tallybook.core.time_window import BadInstant, TimeWindow, instant_text, parse_span
+from tallybook.core.time_window import BadInstant, TimeWindow, instant_text, instant_text_or_none, parse_span
 from tallybook.http.credits.amounts import from_wire_amount, to_wire_amount
 from tallybook.http.credits.reading import from_wire_metadata
 from tallybook.http.credits.usage_told import RecordWanted
@@ -146,8 +146,8 @@ def reservation_shown(reservation: Reservation) -> ReservationShown:
         metadata=_raw(reservation.metadata, _NO_METADATA),
         actual_amount=_amount_or_null(reservation.actual_micro),
         transaction_id=reservation.transaction_id,
-        confirmed_at=_instant_or_none(reservation.confirmed_at_us),
-        cancelled_at=_instant_or_none(reservation.cancelled_at_us),
+        confirmed_at=instant_text_or_none(reservation.confirmed_at_us),
+        cancelled_at=instant_text_or_none(reservation.cancelled_at_us),
         late=reservation.late,
     )
 
@@ -211,10 +211,6 @@ def _span(name: str, text: str) -> TimeWindow:
 
 def _amount_or_null(micro: int | None) -> Raw:
     return _NULL if micro is None else to_wire_amount(micro)
-
-
-def _instant_or_none(instant_us: int | None) -> str | None:
-    return None if instant_us is None else instant_text(instant_us)
 
 
 def _raw(text: str | None, absent: Raw) -> Raw:

@@ -7,7 +7,7 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
 from tallybook.core.errors import invalid
 from tallybook.core.money import NotANumber, parse_number
-from tallybook.core.time_window import instant_text
+from tallybook.core.time_window import instant_text, instant_text_or_none
 from tallybook.http.credits.amounts import from_wire_amount, to_wire_amount
 from tallybook.http.credits.wire import (
     Addressed,
@@ -161,9 +161,9 @@ def account_plan_shown(assignment: Assignment) -> AccountPlanShown:
         plan_id=assignment.plan.id,
         active=assignment.active,
         started_at=instant_text(assignment.started_at_us),
-        expires_at=_instant_or_none(assignment.expires_at_us),
+        expires_at=instant_text_or_none(assignment.expires_at_us),
         grants=assignment.granted,
-        next_grant_at=_instant_or_none(assignment.next_grant_at_us),
+        next_grant_at=instant_text_or_none(assignment.next_grant_at_us),
         plan=plan_shown(assignment.plan),
     )
 
@@ -179,7 +179,3 @@ def _from_wire_price(text: bytes) -> str | None:
     if price < 0:
         raise invalid("price", msg="must be 0 or more")
     return format(price.copy_abs(), "f")  # a sent "-0" is 0
-
-
-def _instant_or_none(instant_us: int | None) -> str | None:
-    return None if instant_us is None else instant_text(instant_us)

@@ -10,7 +10,7 @@ from tallybook.auth.service import AuthService
 from tallybook.auth.store import Position
 from tallybook.core.errors import invalid
 from tallybook.core.paging import Cursors
-from tallybook.core.time_window import BadInstant, instant_text, parse_instant
+from tallybook.core.time_window import BadInstant, instant_text, instant_text_or_none, parse_instant
 from tallybook.http.access import CallerOf, repeat_of
 from tallybook.http.native.listing import PageQuery, ShortText, position
 from tallybook.http.wire_model import WireModel
@@ -111,10 +111,6 @@ def _to_wire(key: Key) -> KeyShown:
         project_id=key.project_id,
         hint=key.hint,
         created_at=instant_text(key.created_at_us),
-        expires_at=_text(key.expires_at_us),
-        revoked_at=_text(key.revoked_at_us),
+        expires_at=instant_text_or_none(key.expires_at_us),
+        revoked_at=instant_text_or_none(key.revoked_at_us),
     )
-
-
-def _text(instant_us: int | None) -> str | None:
-    return None if instant_us is None else instant_text(instant_us)

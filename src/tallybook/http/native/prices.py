@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 
 from tallybook.core.money import parse_number
 from tallybook.core.paging import Cursors
-from tallybook.core.time_window import HOUR_US, MINUTE_US, SECOND_US, instant_text, parse_instant
+from tallybook.core.time_window import HOUR_US, MINUTE_US, SECOND_US, instant_text, instant_text_or_none, parse_instant
 from tallybook.http.access import CallerOf, repeat_of
 from tallybook.http.document import MONEY
 from tallybook.http.native import filters
@@ -376,7 +376,7 @@ def to_wire_price(price: Price) -> PriceShown:
         match=price.match,
         mode=price.mode,
         effective_from=instant_text(price.effective_from_us),
-        effective_to=None if price.effective_to_us is None else instant_text(price.effective_to_us),
+        effective_to=instant_text_or_none(price.effective_to_us),
         daily=_to_wire_daily(price.daily),
         when=dict(price.when),
         rates=_to_wire_rates(price.rates),
