@@ -6,9 +6,11 @@ path it claims, also where no route matched.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
-from tallybook.core.errors import NotFound, TallybookError
+from tallybook.core.errors import NotFound, Overloaded, TallybookError, Unauthenticated
+
+Answer = TypeVar("Answer")
 
 
 class UnknownRoute(NotFound):
@@ -53,3 +55,20 @@ class Dialect:
     error_type: str = "application/json"
     error_schema: Mapping[str, Any] = field(default_factory=dict)
     paths: tuple[str, ...] = ()
+
+
+def nearest(answers: Mapping[type[TallybookError], Answer], error: TallybookError) -> Answer:
+    """Of a table by kinds of error, what stands for the kind of this one, else for its nearest base."""
+    return next(answers[kind] for kind in type(error).__mro__ if kind in answers)
+
+
+def headers_of(error: TallybookError) -> dict[str, str]:
+    """What HTTP itself has to say of an error, in every dialect."""
+    match error:
+        case Overloaded():
+            return {"Retry-After": str(error.retry_after_seconds)}
+        case Unauthenticated():
+            return {"WWW-Authenticate": "Bearer"}
+        case MethodNotAllowed():
+            return {"Allow": ", ".join(error.allowed)}
+    return {}

@@ -21,7 +21,7 @@ from tallybook.core.errors import (
     Unavailable,
 )
 from tallybook.http.credits.amounts import to_wire_amount
-from tallybook.http.dialect import Dialect, InternalError, MethodNotAllowed, Rendered
+from tallybook.http.dialect import Dialect, InternalError, MethodNotAllowed, Rendered, headers_of, nearest
 from tallybook.ledger.errors import TooManyResults
 from tallybook.settlement.errors import OutboxFull, UnknownModel, UnpricedUsage
 
@@ -55,7 +55,7 @@ ANSWERS: Mapping[type[TallybookError], tuple[int, str | None]] = {
 
 
 def render(error: TallybookError, path: str) -> Rendered:
-    status, code = next(ANSWERS[kind] for kind in type(error).__mro__ if kind in ANSWERS)
+    status, code = nearest(ANSWERS, error)
     body: dict[str, Any] = {
         "success": False,
         "error": str(error),
@@ -65,7 +65,7 @@ def render(error: TallybookError, path: str) -> Rendered:
     details = _details(error)
     if details:
         body["details"] = details
-    return Rendered(status, msgspec.json.encode(body), headers=_headers(error))
+    return Rendered(status, msgspec.json.encode(body), headers=headers_of(error))
 
 
 def _details(error: TallybookError) -> dict[str, Any]:
@@ -86,17 +86,6 @@ def _fact(name: str, value: str | int) -> tuple[str, Any]:
     first, *others = plain.split("_")
     spelled = first + "".join(map(str.title, others))
     return spelled, to_wire_amount(value) if plain != name and isinstance(value, int) else value
-
-
-def _headers(error: TallybookError) -> dict[str, str]:
-    match error:
-        case Overloaded():
-            return {"Retry-After": str(error.retry_after_seconds)}
-        case Unauthenticated():
-            return {"WWW-Authenticate": "Bearer"}
-        case MethodNotAllowed():
-            return {"Allow": ", ".join(error.allowed)}
-    return {}
 
 
 _ERROR_SCHEMA: Mapping[str, Any] = {

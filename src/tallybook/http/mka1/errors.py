@@ -23,7 +23,7 @@ from tallybook.core.errors import (
     Unauthenticated,
     Unavailable,
 )
-from tallybook.http.dialect import Dialect, InternalError, MethodNotAllowed, Rendered
+from tallybook.http.dialect import Dialect, InternalError, MethodNotAllowed, Rendered, headers_of, nearest
 
 RETRY_AFTER_SECONDS_MAX = 5
 
@@ -49,7 +49,7 @@ ANSWERS: Mapping[type[TallybookError], tuple[int, str]] = {
 
 
 def render(error: TallybookError, path: str) -> Rendered:
-    status, code = next(ANSWERS[kind] for kind in type(error).__mro__ if kind in ANSWERS)
+    status, code = nearest(ANSWERS, error)
     sandbox = path.startswith(SANDBOX_PREFIX)
     if sandbox and isinstance(error, InvalidInput):
         status = 422
@@ -95,13 +95,12 @@ _FAULT_TYPES = {
 
 
 def _headers(error: TallybookError) -> dict[str, str]:
+    headers = headers_of(error)
     if isinstance(error, Overloaded):
         # The published client takes 0 for no answer at all, and sleeps through any other number, hours too: told a few
         # seconds it tries again for a quarter of a minute and then lets its caller know.
-        return {"Retry-After": str(min(max(1, error.retry_after_seconds), RETRY_AFTER_SECONDS_MAX))}
-    if isinstance(error, Unauthenticated):
-        return {"WWW-Authenticate": "Bearer"}
-    return {"Allow": ", ".join(error.allowed)} if isinstance(error, MethodNotAllowed) else {}
+        headers["Retry-After"] = str(min(max(1, error.retry_after_seconds), RETRY_AFTER_SECONDS_MAX))
+    return headers
 
 
 _ERROR_SCHEMA: Mapping[str, Any] = {

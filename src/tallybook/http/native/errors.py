@@ -21,7 +21,7 @@ from tallybook.core.errors import (
     Unauthenticated,
     Unavailable,
 )
-from tallybook.http.dialect import Dialect, InternalError, MethodNotAllowed, Rendered
+from tallybook.http.dialect import Dialect, InternalError, MethodNotAllowed, Rendered, headers_of, nearest
 
 PROBLEM_TYPE = "application/problem+json"
 
@@ -52,7 +52,7 @@ class EventRefusal(Conflict):
 
 
 def render(error: TallybookError, path: str) -> Rendered:
-    status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    status = nearest(STATUS, error)
     problem: dict[str, Any] = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
@@ -60,19 +60,12 @@ def render(error: TallybookError, path: str) -> Rendered:
         "detail": str(error),
         "code": error.code,
     }
-    headers = {}
     if isinstance(error, InvalidInput):
         problem["errors"] = [{"loc": fault.loc, "msg": fault.msg} for fault in error.faults]
         problem["faults_total"] = error.faults_total
     if isinstance(error, EventRefusal):
         problem["event"] = error.event
-    if isinstance(error, Overloaded):
-        headers["Retry-After"] = str(error.retry_after_seconds)
-    if isinstance(error, MethodNotAllowed):
-        headers["Allow"] = ", ".join(error.allowed)
-    if isinstance(error, Unauthenticated):
-        headers["WWW-Authenticate"] = "Bearer"
-    return Rendered(status, msgspec.json.encode(problem), PROBLEM_TYPE, headers)
+    return Rendered(status, msgspec.json.encode(problem), PROBLEM_TYPE, headers_of(error))
 
 
 _PROBLEM: dict[str, Any] = {

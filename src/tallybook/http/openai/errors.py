@@ -20,7 +20,7 @@ from tallybook.core.errors import (
     Unauthenticated,
     Unavailable,
 )
-from tallybook.http.dialect import Dialect, InternalError, MethodNotAllowed, Rendered
+from tallybook.http.dialect import Dialect, InternalError, MethodNotAllowed, Rendered, headers_of, nearest
 from tallybook.http.openai.wire import ABOVE, MISSING
 
 PREFIX = "/v1/organization/"
@@ -49,13 +49,13 @@ ANSWERS: Mapping[type[TallybookError], tuple[int, str, str | None]] = {
 
 
 def render(error: TallybookError, path: str) -> Rendered:
-    status, kind, code = next(ANSWERS[base] for base in type(error).__mro__ if base in ANSWERS)
+    status, kind, code = nearest(ANSWERS, error)
     said: dict[str, Any] = {"message": str(error), "type": kind, "param": None, "code": code}
     if isinstance(error, InvalidInput):
         said |= _about_input(error)
     if isinstance(error, Forbidden):
         said["message"] = f"You have insufficient permissions for this operation. Missing scopes: {SCOPE}. ({error})"
-    return Rendered(status, msgspec.json.encode({"error": said}), headers=_headers(error))
+    return Rendered(status, msgspec.json.encode({"error": said}), headers=headers_of(error))
 
 
 def _about_input(error: InvalidInput) -> dict[str, Any]:
@@ -85,14 +85,6 @@ def _code(message: str) -> str:
     if message == MISSING:
         return "missing_required_parameter"
     return "integer_above_max_value" if ABOVE in message else "invalid_value"
-
-
-def _headers(error: TallybookError) -> dict[str, str]:
-    if isinstance(error, Overloaded):
-        return {"Retry-After": str(max(1, error.retry_after_seconds))}
-    if isinstance(error, Unauthenticated):
-        return {"WWW-Authenticate": "Bearer"}
-    return {"Allow": ", ".join(error.allowed)} if isinstance(error, MethodNotAllowed) else {}
 
 
 _TEXT_OR_NULL = {"anyOf": [{"type": "string"}, {"type": "null"}]}

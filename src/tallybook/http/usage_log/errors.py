@@ -19,7 +19,7 @@ from tallybook.core.errors import (
     Unauthenticated,
     Unavailable,
 )
-from tallybook.http.dialect import Dialect, InternalError, MethodNotAllowed, Rendered
+from tallybook.http.dialect import Dialect, InternalError, MethodNotAllowed, Rendered, headers_of, nearest
 
 STATUS: Mapping[type[TallybookError], int] = {
     MalformedInput: 400,
@@ -40,23 +40,15 @@ STATUS: Mapping[type[TallybookError], int] = {
 
 
 def render(error: TallybookError, path: str) -> Rendered:
-    status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    status = nearest(STATUS, error)
     detail: Any = str(error)
     if isinstance(error, InvalidInput):
         detail = [{"loc": fault.loc, "msg": fault.msg, "type": _type_of(fault.msg)} for fault in error.faults]
-    return Rendered(status, msgspec.json.encode({"detail": detail}), headers=_headers(error))
+    return Rendered(status, msgspec.json.encode({"detail": detail}), headers=headers_of(error))
 
 
 def _type_of(message: str) -> str:
     return "missing" if message == "Field required" else "value_error"
-
-
-def _headers(error: TallybookError) -> dict[str, str]:
-    if isinstance(error, Overloaded):
-        return {"Retry-After": str(error.retry_after_seconds)}
-    if isinstance(error, Unauthenticated):
-        return {"WWW-Authenticate": "Bearer"}
-    return {"Allow": ", ".join(error.allowed)} if isinstance(error, MethodNotAllowed) else {}
 
 
 _ERROR: Mapping[str, Any] = {
