@@ -1,7 +1,6 @@
 """The data folder: its files opened, migrated and checked. It knows no rooms, so that these can be loaded meanwhile."""
 
 import secrets
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -38,7 +37,8 @@ class DataFolder:
 def open_data_folder(settings: Settings, clock: Clock | None = None, reach: Reach = go_on) -> DataFolder:
     """`reach` is called at the failpoints of the ledger file and of settlement.
 
-    Raises `NotRestorable`, `StorageDamaged`, `StorageFull`, `NewerDatabase` and `HeldDatabase`.
+    Each file is read through, as far as that goes in `start_check_seconds`. Raises `NotRestorable`, `StorageDamaged`,
+    `StorageFull`, `NewerDatabase` and `HeldDatabase`.
     """
     clock = clock or SystemClock()
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -55,21 +55,26 @@ def open_data_folder(settings: Settings, clock: Clock | None = None, reach: Reac
         query_memory=settings.query_memory,
     )
     remove_drafts(settings.data_dir)
-    events = DuckEventStore(
-        duck, clock, wal_bytes_max=settings.wal_bytes_max, disk_reserve_bytes=settings.disk_reserve_bytes
-    )
-    if events.newest_seq and not ledger_path.exists():
-        raise StorageDamaged(ledger_path, "it is missing beside events that are stored")
-    secret = _secret(settings, is_first_start=not ledger_path.exists())
-    sqlite = SqliteEngine(ledger_path, clock, reach=reach)
-    messages = SqliteEngine(
-        settings.data_dir / MESSAGES,
-        clock,
-        name="message",
-        migrations="message_migrations",
-        page_bytes=PAGE_BYTES,
-    )
-    _check_files(duck, [sqlite, messages], settings.start_check_seconds)
+    # All beside each other, so that a start is no later for several large files.
+    with ThreadPoolExecutor() as beside:
+        checks = [beside.submit(read_through, duck, settings.start_check_seconds)]
+        events = DuckEventStore(
+            duck, clock, wal_bytes_max=settings.wal_bytes_max, disk_reserve_bytes=settings.disk_reserve_bytes
+        )
+        if events.newest_seq and not ledger_path.exists():
+            raise StorageDamaged(ledger_path, "it is missing beside events that are stored")
+        secret = _secret(settings, is_first_start=not ledger_path.exists())
+        sqlite = SqliteEngine(ledger_path, clock, reach=reach)
+        messages = SqliteEngine(
+            settings.data_dir / MESSAGES,
+            clock,
+            name="message",
+            migrations="message_migrations",
+            page_bytes=PAGE_BYTES,
+        )
+        checks.extend(beside.submit(each.check, settings.start_check_seconds) for each in (sqlite, messages))
+    for check in checks:
+        check.result()
     return DataFolder(settings, clock, reach, secret, duck, events, sqlite, messages)
 
 
@@ -86,13 +91,3 @@ def _secret(settings: Settings, *, is_first_start: bool) -> bytes:
     if not secret:
         raise StorageDamaged(path, "it is empty")
     return secret
-
-
-def _check_files(duck: DuckEngine, others: Sequence[SqliteEngine], seconds: float) -> None:
-    """All side by side, so that a start is no later for several large files. Raises `StorageDamaged`."""
-    if not seconds:
-        return
-    with ThreadPoolExecutor() as pool:
-        checks = [pool.submit(read_through, duck, seconds), *(pool.submit(each.check, seconds) for each in others)]
-    for check in checks:
-        check.result()

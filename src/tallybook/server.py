@@ -12,7 +12,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_settings import SettingsError
 
 from tallybook.backups.errors import NotRestorable
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from tallybook.wiring import Tallybook
 
 log = logging.getLogger("tallybook.server")
+
+# FastAPI's models of the OpenAPI document take a tenth of a start to build: who asks for it first waits for them.
+BaseModel.model_config = ConfigDict(defer_build=True)
 
 
 class CannotStart(Exception):
@@ -77,6 +80,8 @@ def _opened(settings: Settings) -> "Tallybook":
     except KeyError:
         known = "debug, info, warning, error"
         raise CannotStart(f"bad settings: log_level: {settings.log_level!r} is none of {known}") from None
+    # Opening files takes many short turns, each of which would wait for whoever loads modules.
+    sys.setswitchinterval(0.0002)
     try:
         with ThreadPoolExecutor(1) as beside:
             folder = beside.submit(open_data_folder, settings, reach=kill_at(os.environ.get("TALLYBOOK_FAILPOINT")))

@@ -205,6 +205,8 @@ class SqliteEngine:
 
     def check(self, seconds: float) -> None:
         """Reads as much of the file as it can in that time, to see whether it is whole. Raises `StorageDamaged`."""
+        if not seconds:
+            return
         with closing(self.open_reader()) as reader:
             timer = threading.Timer(seconds, reader.interrupt)
             timer.start()
