@@ -154,6 +154,29 @@ def test_ndjson_rows_are_events(fake: FakeServer, tmp_path: Path) -> None:
     assert (second["source"], second["occurred_at"]) == ("events.ndjson", "2024-07-15T12:00:00Z")
 
 
+MISSPELT = """{"model":"m","input_tokns":1,"usage":{"output_tokens":2,"cached":3},"metadata":{"any":"name"}}
+{"model":"m","input_tokns":1,"provider_response":{},"messages":[],"cost":1,"null":null,"modle":"m"}
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("--dry-run",)])
+def test_members_that_are_no_field_are_named_with_their_line(
+    fake: FakeServer, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    result = run(fake, written(tmp_path / "misspelt.ndjson", MISSPELT), *options)
+    assert result.exit_code == 0, result.output
+    names = "input_tokns (line 1), usage.cached (line 1), cost (line 2), modle (line 2)"
+    assert f"not used, as no event has such fields: {names}\n" in result.stderr
+
+
+def test_metadata_may_stand_beside_itself(fake: FakeServer, tmp_path: Path) -> None:
+    path = written(tmp_path / "flat.ndjson", '{"metadata.team":"blue","metadata":{"a":1}}\n{"metadata.b":2}\n')
+    assert run(fake, path).exit_code == 0
+    assert [event["metadata"] for event in fake.stored.values()] == [{"a": 1, "team": "blue"}, {"b": 2}]
+    twice = run(fake, written(tmp_path / "twice.ndjson", '{"metadata.a":1,"metadata":{"a":1}}\n'))
+    assert "is given twice, beside and inside metadata" in twice.stderr
+
+
 def test_ndjson_members_can_be_mapped(fake: FakeServer, tmp_path: Path) -> None:
     path = written(tmp_path / "log.jsonl", '{"t":1700158623.5,"call":{"tokens":{"in":3}},"model":"not taken"}\n')
     result = run(fake, path, "--map", "occurred_at=t", "input_tokens=call.tokens.in", "user_id=who")

@@ -14,6 +14,11 @@ from tallybook.sdk import exact_json
 
 Event = dict[str, Any]
 
+GROUPS = {"usage", "metadata"}
+AS_THEY_STAND = {"usage", "provider_response"}
+"""Fields that no text becomes, so that only the rows of NDJSON can have them."""
+UNKNOWN_MAX = 20
+
 
 class BadPlan(ValueError):
     """The mapping or a constant cannot be carried out on this file."""
@@ -53,7 +58,7 @@ class _Plan(ABC):
         """The event of a row, with an id that the row alone decides. Raises `BadRow`."""
         if row.fault is not None:
             raise BadRow(row.fault)
-        event = self._filled(row.content)
+        event = self._filled(row)
         for field, value in self._constants:
             field.place(event, value)
         if event.get("id") is None:
@@ -72,7 +77,7 @@ class _Plan(ABC):
         return "occurred_at" in given
 
     @abstractmethod
-    def _filled(self, content: Any) -> Event:
+    def _filled(self, row: Row) -> Event:
         """The event that a row's own content makes, without constants and identity."""
 
 
@@ -92,10 +97,10 @@ class CsvPlan(_Plan):
         self._cells = [(_index(columns, column), column, field) for field, column in self._mapped]
         self.unused = [name for name in columns if name not in {column for _, column in self._mapped}]
 
-    def _filled(self, content: Any) -> Event:
+    def _filled(self, row: Row) -> Event:
         event: Event = {}
         for index, column, field in self._cells:
-            value = _value(field, content[index], column)
+            value = _value(field, row.content[index], column)
             if value is not None:
                 field.place(event, value)
         return event
@@ -104,20 +109,20 @@ class CsvPlan(_Plan):
 class NdjsonPlan(_Plan):
     """With a mapping fields come from the named members (`a.b` looks inside `a`); else rows are events."""
 
-    unused: Sequence[str] = ()
-
     def __init__(self, mapping: Mapping) -> None:
         super().__init__(mapping)
         self.never_seen = {column for _, column in self._mapped}
+        self.unknown: dict[str, int] = {}
+        """Members of events that are no field, the first `UNKNOWN_MAX` -> the line that has the first of each."""
 
     @property
     def dates_events(self) -> bool:
         return not self._mapped or super().dates_events
 
-    def _filled(self, content: Any) -> Event:
-        if not isinstance(content, dict):
+    def _filled(self, row: Row) -> Event:
+        if not isinstance(row.content, dict):
             raise BadRow("is not a JSON object")
-        return self._from_members(content) if self._mapped else self._from_event(content)
+        return self._from_members(row.content) if self._mapped else self._from_event(row.content, row.line)
 
     def _from_members(self, content: Event) -> Event:
         event: Event = {}
@@ -131,25 +136,31 @@ class NdjsonPlan(_Plan):
                 field.place(event, value)
         return event
 
-    def _from_event(self, content: Event) -> Event:
-        """The event as it stands; counters beside `usage` move into it, and a time without zone gets one."""
+    def _from_event(self, content: Event, line: int) -> Event:
+        """The event as it stands; what is beside `usage` or `metadata` moves into it, and a time gets a zone."""
         event = {name: value for name, value in content.items() if value is not None}
-        for group in ("usage", "metadata"):
-            if group in event:
-                if not isinstance(event[group], dict):
-                    raise BadRow("must be an object", group, _as_text(event[group]))
-                event[group] = dict(event[group])
+        for group in GROUPS & event.keys():
+            if not isinstance(event[group], dict):
+                raise BadRow("must be an object", group, _as_text(event[group]))
+            event[group] = dict(event[group])
+        self._note_unknown([name for name in event if name not in AS_THEY_STAND], line)
+        self._note_unknown([f"usage.{name}" for name in event.get("usage", {})], line)
         for name in content.keys() & event.keys():
             field = self._fields.find(name)
             if field is None:
                 continue
-            if field.group == "usage":
-                if name in event.get("usage", {}):
-                    raise BadRow("is given twice, beside and inside usage", name)
+            if field.group is not None:
+                if field.name in event.get(field.group, {}):
+                    raise BadRow(f"is given twice, beside and inside {field.group}", name)
                 field.place(event, event.pop(name))
             elif name == "occurred_at":
                 event[name] = _value(field, _as_text(event[name]), name)
         return event
+
+    def _note_unknown(self, names: Iterable[str], line: int) -> None:
+        for name in names:
+            if len(self.unknown) < UNKNOWN_MAX and self._fields.find(name) is None:
+                self.unknown.setdefault(name, line)
 
 
 def row_id(row: Row) -> str:

@@ -24,6 +24,9 @@ def note_columns(plan: Plan) -> None:
     """Names the columns that were left out, and those that were asked for in vain."""
     if isinstance(plan, NdjsonPlan) and plan.never_seen:
         note(f"no row has {', '.join(sorted(plan.never_seen))}")
+    if isinstance(plan, NdjsonPlan) and plan.unknown:
+        names = ", ".join(f"{name} (line {line})" for name, line in plan.unknown.items())
+        note(f"not used, as no event has such fields: {names}")
     if isinstance(plan, CsvPlan) and plan.unused:
         note(f"columns not used: {', '.join(plan.unused)}")
 
