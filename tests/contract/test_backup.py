@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import tempfile
 import threading
 from pathlib import Path
 from typing import Any
@@ -199,6 +200,31 @@ def test_the_command_moves_it_where_it_is_wanted(server: ServerProcess, tmp_path
     (stranger / "letter").write_text("dear")
     code, text = said(tmp_path, "backup", stranger, *words[2:], "--force")
     assert (code, "is no backup" in text) == (1, True)
+
+
+def test_the_command_tells_where_it_stays_if_it_cannot_be_moved(server: ServerProcess, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    words = ("backup", file / "nightly", "--data-dir", server.data_dir, "--key", "admin-key-of-the-tests")
+    code, text = said(tmp_path, *words)
+    assert code == 1
+    (line,) = text.splitlines()
+    said_first, _, place = line.partition("; the backup stays in ")
+    assert said_first == f"Error: {file}: File exists"
+    assert (Path(place) / "manifest.json").is_file()
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="this system has no /dev/shm")
+def test_the_command_copies_it_to_another_disk(server: ServerProcess, tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as other_disk:
+        wanted = Path(other_disk) / "nightly"
+        code, text = said(tmp_path, "backup", wanted, "--data-dir", server.data_dir, "--key", "admin-key-of-the-tests")
+        assert code == 0, text
+        assert [path.name for path in wanted.parent.iterdir()] == ["nightly"]
+        assert {path.name for path in wanted.iterdir()} >= FILES
+        assert wanted.stat().st_mode & 0o777 == 0o700
+        code, text = said(tmp_path, "restore", wanted, "--data-dir", tmp_path / "restored")
+        assert code == 0, text
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:

@@ -60,7 +60,9 @@ def read(folder: Path) -> Manifest:
         return msgspec.json.decode(text, type=Manifest)
     except FileNotFoundError:
         raise NotRestorable(f"{folder} is no backup: it has no {MANIFEST}") from None
-    except (OSError, msgspec.DecodeError) as error:
+    except OSError as error:
+        raise NotRestorable(f"{path} cannot be read: {error.strerror}") from None
+    except msgspec.DecodeError as error:
         raise NotRestorable(f"{path} cannot be read: {error}") from None
 
 

@@ -9,6 +9,7 @@ import click
 from tallybook.cli.connection import open_client
 from tallybook.cli.options import Options, shared_options
 from tallybook.cli.output import json_option, print_json
+from tallybook.files import file_fault
 
 
 @click.command()
@@ -32,7 +33,7 @@ def backup(options: Options, directory: Path, force: bool, as_json: bool) -> Non
     try:
         _move(written, directory)
     except OSError as error:
-        raise click.ClickException(f"{error}; the backup stays in {written}") from None
+        raise click.ClickException(f"{file_fault(error)}; the backup stays in {written}") from None
     made["path"] = str(directory)
     if as_json:
         print_json(made)
@@ -55,11 +56,25 @@ def _check_free(directory: Path, *, force: bool) -> None:
 
 
 def _move(written: Path, directory: Path) -> None:
-    """A rename, or where that is another disk a copy whose manifest comes last."""
+    """A rename, or where that is another disk a copy that gets its name when it is whole."""
     draft = directory.with_name(f".{directory.name}.partial")
     shutil.rmtree(draft, ignore_errors=True)
     directory.parent.mkdir(parents=True, exist_ok=True)
-    shutil.move(written, draft)
+    try:
+        written.rename(draft)
+    except OSError:  # as where that is another disk
+        _copy(written, draft)
+        shutil.rmtree(written)
     if directory.exists():
         shutil.rmtree(directory)
     draft.rename(directory)
+
+
+def _copy(written: Path, draft: Path) -> None:
+    draft.mkdir(mode=0o700)
+    try:
+        for file in written.iterdir():
+            shutil.copy2(file, draft / file.name)
+    except BaseException:
+        shutil.rmtree(draft)
+        raise

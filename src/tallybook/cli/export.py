@@ -11,6 +11,7 @@ from tallybook.cli.connection import open_client
 from tallybook.cli.instants import instant_option
 from tallybook.cli.options import Options, shared_options
 from tallybook.cli.pairs import Pair, PairType
+from tallybook.files import naming
 
 FORMATS = ("csv", "ndjson", "parquet")
 
@@ -61,12 +62,12 @@ def export(
 
 def _write_file(parts: Iterator[bytes], output: Path) -> None:
     draft = output.with_name(f"{output.name}.partial")
-    try:
-        with draft.open("wb") as file:
+    with naming(draft), draft.open("wb") as file:
+        try:
             for part in parts:
                 file.write(part)
-        draft.replace(output)
-    except OSError as error:
-        raise click.ClickException(str(error)) from None
-    finally:
-        draft.unlink(missing_ok=True)
+            file.flush()
+            draft.replace(output)
+        except BaseException:
+            draft.unlink()
+            raise

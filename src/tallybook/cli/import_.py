@@ -27,6 +27,7 @@ from tallybook.cli.instants import find_zone
 from tallybook.cli.options import Options, shared_options
 from tallybook.cli.output import json_option, print_json, print_record
 from tallybook.cli.pairs import Pair, PairsCommand, PairType
+from tallybook.files import naming
 from tallybook.sdk import exact_json
 from tallybook.sdk.client import Client, IngestResult
 from tallybook.sdk.errors import ClientError
@@ -137,7 +138,8 @@ def import_(
     )
     try:
         with path.open("rb") as file:
-            rows, plan = _opened(file, request)
+            with naming(path):
+                rows, plan = _opened(file, request)
             if dry_run:
                 _dry_run(request, rows, plan, as_json=as_json)
             else:
@@ -148,8 +150,6 @@ def import_(
         raise click.ClickException(f"{path}: {error}") from None
     except Stopped as error:
         raise click.ClickException(stopped_message(path, error)) from None
-    except OSError as error:
-        raise click.ClickException(f"{error.filename or path}: {error.strerror}") from None
 
 
 def _format_of(path: Path) -> str:
@@ -214,7 +214,7 @@ def _import(request: Request, options: Options, file: BinaryIO, rows: Rows, plan
         client.check_health()  # says at once, without the long retries of sending, when there is no server
         try:
             _send(request, rows, plan, client, run)
-        except (ClientError, Stopped, Unreadable, KeyboardInterrupt):
+        except (ClientError, Stopped, Unreadable, OSError, KeyboardInterrupt):
             note(f"stopped: {tally.read:,} rows are done; the same command goes on from there")
             raise
     seconds = time.monotonic() - started

@@ -4,12 +4,13 @@ import errno
 import os
 import sys
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeGuard
 
 import click
 
 from tallybook import __version__
 from tallybook.cli.options import Options, shared_options
+from tallybook.files import file_fault
 
 COMMANDS = {
     "serve": ("tallybook.cli.serve:serve", "Start the server."),
@@ -63,18 +64,18 @@ class LazyGroup(click.Group):
         try:
             return super().main(*args, **options)
         except OSError as error:
-            if error.errno not in _UNWRITABLE or error.filename is not None:
+            if error.errno not in _UNWRITABLE:
                 raise
             _discard_output()
             click.echo(f"Error: cannot write to standard output: {error.strerror}", err=True)
             sys.exit(1)
 
     def invoke(self, ctx: click.Context) -> object:
-        """Runs the command; an error of the SDK becomes a message instead of a traceback."""
+        """Runs the command; an error of the SDK or of a file becomes a message instead of a traceback."""
         try:
             return super().invoke(ctx)
         except Exception as error:
-            message = _client_message(error)
+            message = file_fault(error) if _names_file(error) else _client_message(error)
             if message is None:
                 raise
             raise click.ClickException(message) from error
@@ -84,6 +85,10 @@ def _discard_output() -> None:
     # What is still buffered would fail once more, and aloud, when Python exits.
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
+
+
+def _names_file(error: Exception) -> TypeGuard[OSError]:
+    return isinstance(error, OSError) and error.filename is not None
 
 
 def _client_message(error: Exception) -> str | None:

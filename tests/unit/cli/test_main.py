@@ -11,6 +11,10 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from tallybook.cli.main import main
+from tests.unit.cli.fake_server import KEY, FakeServer
 
 PROGRAM = [sys.executable, "-c", "from tallybook.cli.main import main; main()"]
 FULL = Path("/dev/full")
@@ -73,3 +77,29 @@ def test_ctrl_c() -> None:
         os.kill(process.pid, signal.SIGINT)
         _, told = process.communicate()
     assert (process.returncode, told) == (1, "\nAborted!\n")
+
+
+@needs_full
+def test_a_summary_that_cannot_be_written_is_no_fault_of_the_imported_file(fake: FakeServer, tmp_path: Path) -> None:
+    trace = tmp_path / "trace.csv"
+    trace.write_text("occurred_at,input_tokens\n1700158623,1\n")
+    told = into_full("import", str(trace), "--url", fake.url, "--key", KEY)
+    assert told == (1, "Error: cannot write to standard output: No space left on device\n")
+    assert len(fake.stored) == 1
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    beneath_a_file = tmp_path / "file" / "events.csv"
+    beneath_a_file.parent.touch()
+    with serving(b"x") as url:
+        words = ["export", "--output", str(beneath_a_file), "--url", url, "--key", "k"]
+        result = CliRunner().invoke(main, words)
+    assert (result.exit_code, result.output) == (1, f"Error: {beneath_a_file}.partial: Not a directory\n")
+
+
+def test_a_file_that_cannot_be_read_is_named(fake: FakeServer) -> None:
+    memory = "/proc/self/mem"  # fails at its first byte
+    if not Path(memory).exists():
+        pytest.skip(f"this system has no {memory}")
+    result = CliRunner().invoke(main, ["import", memory, "--format", "csv", "--url", fake.url, "--key", KEY])
+    assert (result.exit_code, result.output) == (1, f"Error: {memory}: Input/output error\n")

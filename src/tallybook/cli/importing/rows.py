@@ -62,7 +62,10 @@ class Lines:
         return self
 
     def __next__(self) -> str:
-        raw = self._file.readline(LINE_BYTES_MAX + 1)
+        try:
+            raw = self._file.readline(LINE_BYTES_MAX + 1)
+        except OSError as error:
+            raise Unreadable(f"line {self.line + 1} cannot be read: {error.strerror}") from error
         if not raw:
             raise StopIteration
         self.line += 1

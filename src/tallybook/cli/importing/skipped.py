@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tallybook.cli.importing.rows import Row
+from tallybook.files import naming
 
 _REASONS_HEADER = ("line", "column", "value", "reason")
 
@@ -57,7 +58,7 @@ class SkippedFiles:
 
 def _write_after(size: int, path: Path, content: bytes) -> int:
     """Writes after the first `size` bytes and returns the new size; an interrupted run may have left more."""
-    with path.open("r+b" if size else "wb") as file:
+    with naming(path), path.open("r+b" if size else "wb") as file:
         file.seek(size)
         file.truncate()
         file.write(content)
