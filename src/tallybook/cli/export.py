@@ -53,19 +53,20 @@ def export(
     with open_client(options) as client:
         parts = client.events.export(file_format, start=start, end=end, as_of=as_of, **asked)
         if output is None:
-            for part in parts:
-                sys.stdout.buffer.write(part)
+            sys.stdout.buffer.writelines(parts)
             sys.stdout.flush()
+        elif output.exists() and not output.is_file():  # a pipe or a device stays what it is
+            with naming(output), output.open("wb") as file:
+                file.writelines(parts)
         else:
-            _write_file(parts, output)
+            _write_file(parts, output.resolve())
 
 
 def _write_file(parts: Iterator[bytes], output: Path) -> None:
     draft = output.with_name(f"{output.name}.partial")
     with naming(draft), draft.open("wb") as file:
         try:
-            for part in parts:
-                file.write(part)
+            file.writelines(parts)
             file.flush()
             draft.replace(output)
         except BaseException:

@@ -97,6 +97,28 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     assert (result.exit_code, result.output) == (1, f"Error: {beneath_a_file}.partial: Not a directory\n")
 
 
+def test_an_export_into_a_pipe_leaves_it_a_pipe(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with serving(b"x") as url:
+        result = CliRunner().invoke(main, ["export", "--output", str(pipe), "--url", url, "--key", "k"])
+    assert result.exit_code == 0, result.output
+    assert pipe.is_fifo()
+    assert os.read(reader, 2) == b"x"
+    os.close(reader)
+
+
+def test_an_export_over_a_link_leaves_the_link(tmp_path: Path) -> None:
+    link, file = tmp_path / "link", tmp_path / "file"
+    link.symlink_to(file)
+    with serving(b"x") as url:
+        result = CliRunner().invoke(main, ["export", "--output", str(link), "--url", url, "--key", "k"])
+    assert result.exit_code == 0, result.output
+    assert link.is_symlink()
+    assert file.read_bytes() == b"x"
+
+
 def test_a_file_that_cannot_be_read_is_named(fake: FakeServer) -> None:
     memory = "/proc/self/mem"  # fails at its first byte
     if not Path(memory).exists():
