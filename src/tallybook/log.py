@@ -24,7 +24,7 @@ class JsonLines(logging.Formatter):
 
 
 def configure_log(level: str) -> None:
-    """From which level on; of libraries from warnings on, in the same form. Raises `KeyError` for none."""
+    """From which level on; of libraries from warnings on, in the same form."""
     number = logging.getLevelNamesMapping()[level.upper()]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())

@@ -12,8 +12,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
-from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_settings import SettingsError
+from pydantic import BaseModel, ConfigDict
 
 from tallybook.backups.errors import NotRestorable
 from tallybook.backups.restore import Restored, put_in_place
@@ -22,7 +21,7 @@ from tallybook.core.failpoints import kill_at
 from tallybook.data_folder import open_data_folder
 from tallybook.files import ADDRESS, ADMIN_KEY
 from tallybook.log import configure_log
-from tallybook.settings import Settings
+from tallybook.settings import BadSettings, Settings, read_settings
 from tallybook.storage.duckdb.held import is_held
 from tallybook.storage.migrations import CannotOpen
 from tallybook.storage.private_file import write_private
@@ -75,11 +74,7 @@ def restore(backup: Path, data_dir: Path, *, force: bool) -> Restored:
 
 
 def _opened(settings: Settings) -> "Tallybook":
-    try:
-        configure_log(settings.log_level)
-    except KeyError:
-        known = "debug, info, warning, error"
-        raise CannotStart(f"bad settings: log_level: {settings.log_level!r} is none of {known}") from None
+    configure_log(settings.log_level)
     # Opening files takes many short turns, each of which would wait for whoever loads modules.
     sys.setswitchinterval(0.0002)
     try:
@@ -114,12 +109,9 @@ def tune_process() -> None:
 
 def _settings(given: Mapping[str, Any]) -> Settings:
     try:
-        return Settings(**given)
-    except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-        raise CannotStart(f"bad settings: {faults}") from None
-    except SettingsError as error:  # of a list that is no JSON
-        raise CannotStart(f'bad settings: {error}; lists are JSON, such as ["https://a.example"]') from None
+        return read_settings(given)
+    except BadSettings as error:
+        raise CannotStart(str(error)) from None
 
 
 class _Server(uvicorn.Server):

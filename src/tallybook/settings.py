@@ -3,14 +3,20 @@
 Set as `TALLYBOOK_<NAME>` in the environment, or as flags of `tallybook serve` where one exists.
 """
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PREFIX = "TALLYBOOK_"
 
 
 class Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="TALLYBOOK_", env_ignore_empty=True, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True)
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
@@ -118,9 +124,61 @@ class Settings(BaseSettings):
         description="Free disk space in bytes below which events are refused as storage_full.",
     )
 
-    cors_origins: list[str] = Field(
+    cors_origins: Annotated[list[str], NoDecode] = Field(
         default_factory=list, description="Origins that browsers may call from; none by default."
     )
     log_level: str = Field("info", description="debug, info, warning or error.")
     access_log: bool = Field(False, description="Log every request; failures are always logged.")
     drain_seconds: int = Field(30, ge=1, description="Longest wait for requests in flight when stopping.")
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _list(cls, value: Any) -> Any:
+        try:
+            return json.loads(value) if isinstance(value, str) else value
+        except ValueError:
+            raise ValueError(_WORDS["list_type"]) from None
+
+    @field_validator("log_level")
+    @classmethod
+    def _known_level(cls, value: str) -> str:
+        if value.lower() not in _LOG_LEVELS:
+            raise ValueError("must be debug, info, warning or error")
+        return value.lower()
+
+
+class BadSettings(Exception):
+    """Every setting that is at fault and why, in one line."""
+
+
+def read_settings(given: Mapping[str, Any]) -> Settings:
+    """`given` settings, by the flags of a command, win over the environment. Raises `BadSettings`."""
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        faults = "; ".join(_fault(fault, given) for fault in error.errors())
+        raise BadSettings(f"bad settings: {faults}") from None
+
+
+_LOG_LEVELS = ("debug", "info", "warning", "error")
+_WORDS = {
+    "int_parsing": "must be a whole number",
+    "float_parsing": "must be a number",
+    "bool_parsing": "must be true or false",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "too_short": "must have at least {min_length} characters",
+    "string_pattern_mismatch": "must be an amount of memory such as 128MB",
+    "list_type": 'must be a list in JSON, such as ["https://a.example"]',
+    "string_type": "must be text",
+    "value_error": "{error}",
+}
+"""Pydantic's kind of fault -> ours in plain words."""
+
+
+def _fault(fault: ErrorDetails, given: Mapping[str, Any]) -> str:
+    name = str(fault["loc"][0])
+    variable = f"--{name.replace('_', '-')}" if name in given else PREFIX + name.upper()
+    words = _WORDS[fault["type"]].format_map(fault.get("ctx", {})) if fault["type"] in _WORDS else fault["msg"]
+    is_secret = "SecretStr" in str(Settings.model_fields[name].annotation)
+    return f"{variable} {words}" if is_secret else f"{variable} {words}, not {fault['input']!r}"
