@@ -7,13 +7,13 @@ from pathlib import Path
 import click
 
 from tallybook.cli.connection import open_client
-from tallybook.cli.options import Options, shared_options
+from tallybook.cli.options import Options, PathType, shared_options
 from tallybook.cli.output import json_option, print_json
 from tallybook.files import file_fault
 
 
 @click.command()
-@click.argument("directory", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("directory", metavar="DIR", type=PathType(file_okay=False, path_type=Path))
 @click.option("--force", is_flag=True, help="Replace an earlier backup in DIR.")
 @shared_options
 @json_option

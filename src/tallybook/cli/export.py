@@ -9,7 +9,7 @@ import click
 
 from tallybook.cli.connection import open_client
 from tallybook.cli.instants import instant_option
-from tallybook.cli.options import Options, shared_options
+from tallybook.cli.options import Options, PathType, shared_options
 from tallybook.cli.pairs import Pair, PairType
 from tallybook.files import naming
 
@@ -18,9 +18,7 @@ FORMATS = ("csv", "ndjson", "parquet")
 
 @click.command()
 @click.option("--format", "file_format", type=click.Choice(FORMATS), default="csv", show_default=True)
-@click.option(
-    "--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="File. [default: standard output]"
-)
+@click.option("--output", "-o", type=PathType(dir_okay=False, path_type=Path), help="File. [default: standard output]")
 @click.option("--start", metavar="INSTANT", callback=instant_option, help="From this date or instant on.")
 @click.option(
     "--end", metavar="INSTANT", callback=instant_option, help="Up to this date or instant, which is left out."

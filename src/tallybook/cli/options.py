@@ -9,6 +9,15 @@ from typing import Any
 import click
 
 
+class PathType(click.Path):
+    """As click's, without the empty text: it would be the folder where one stands, and mostly is an unset variable."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("it is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 @dataclass(frozen=True)
 class Options:
     """As given on the command line; None where not given."""
@@ -36,7 +45,7 @@ _OPTIONS = (
     click.option("--org", metavar="ORG", help="Org to act for; needs a cluster admin's key."),
     click.option(
         "--data-dir",
-        type=click.Path(file_okay=False, path_type=Path),
+        type=PathType(file_okay=False, path_type=Path),
         metavar="DIR",
         help="Data folder of the server on this machine. [env: TALLYBOOK_DATA_DIR; default: ./data]",
     ),

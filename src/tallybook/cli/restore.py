@@ -4,7 +4,9 @@ from pathlib import Path
 
 import click
 
-_FOLDER = click.Path(file_okay=False, path_type=Path)
+from tallybook.cli.options import PathType
+
+_FOLDER = PathType(file_okay=False, path_type=Path)
 
 
 @click.command()

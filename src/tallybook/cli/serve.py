@@ -5,11 +5,13 @@ from pathlib import Path
 
 import click
 
+from tallybook.cli.options import PathType
+
 
 @click.command()
 @click.option("--host", help="Address to listen on (default 127.0.0.1).")
 @click.option("--port", type=int, help="Port to listen on; 0 takes a free one (default 8080).")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder of the databases (default ./data).")
+@click.option("--data-dir", type=PathType(path_type=Path), help="Folder of the databases (default ./data).")
 def serve(host: str | None, port: int | None, data_dir: Path | None) -> None:
     """Start the server. Every setting also exists as TALLYBOOK_… in the environment (docs/settings.md)."""
     gc.disable()  # until the server runs: a start makes no garbage, and would be searched for it again and again

@@ -125,3 +125,21 @@ def test_a_file_that_cannot_be_read_is_named(fake: FakeServer) -> None:
         pytest.skip(f"this system has no {memory}")
     result = CliRunner().invoke(main, ["import", memory, "--format", "csv", "--url", fake.url, "--key", KEY])
     assert (result.exit_code, result.output) == (1, f"Error: {memory}: Input/output error\n")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("serve", "--data-dir", ""),
+        ("--data-dir", "", "usage"),
+        ("usage", "--data-dir", ""),
+        ("restore", "backup", "--data-dir", ""),
+        ("restore", "", "--data-dir", "data"),
+        ("backup", ""),
+        ("export", "--output", ""),
+    ],
+)
+def test_an_empty_path_is_not_the_current_folder(words: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 2
+    assert "it is empty" in result.output.splitlines()[-1]
