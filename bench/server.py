@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from tallybook.data_folder import open_data_folder
 from tallybook.http.body import read_body
+from tallybook.http.protocol import Protocol
 from tallybook.server import tune_process
 from tallybook.settings import Settings
 from tallybook.wiring import build
@@ -82,7 +83,7 @@ def _serve(data_dir: Path, settings: dict[str, Any]) -> None:
             tallybook.app,
             port=0,
             loop="uvloop",
-            http="httptools",
+            http=Protocol,
             log_config=None,
             access_log=False,
             server_header=False,

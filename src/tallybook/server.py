@@ -20,6 +20,7 @@ from tallybook.core.errors import StorageDamaged, TallybookError
 from tallybook.core.failpoints import kill_at
 from tallybook.data_folder import open_data_folder
 from tallybook.files import ADDRESS, ADMIN_KEY
+from tallybook.http.protocol import Protocol
 from tallybook.log import configure_log
 from tallybook.settings import BadSettings, Settings, read_settings
 from tallybook.storage.duckdb.held import is_held
@@ -127,7 +128,7 @@ class _Server(uvicorn.Server):
                 host=settings.host,
                 port=settings.port,
                 loop="uvloop",
-                http="httptools",
+                http=Protocol,
                 lifespan="on",
                 log_config=None,
                 access_log=False,
