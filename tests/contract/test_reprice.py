@@ -212,6 +212,15 @@ def test_a_wrong_question_is_refused_by_field(http: httpx.Client, body: dict[str
     assert places(refused(reprice(http, **body), 422, "invalid")) == named
 
 
+def test_what_is_wrong_is_told_as_on_every_other_route(http: httpx.Client) -> None:
+    problem = refused(reprice(http, filter={"end": True}, colour="red"), 422, "invalid")
+    said = {fault["loc"][-1]: fault["msg"] for fault in problem["errors"]}
+    assert said == {
+        "end": "must be an RFC 3339 date-time with a zone, or Unix seconds",
+        "colour": "is not known here",
+    }
+
+
 def test_what_cannot_be_undone(http: httpx.Client) -> None:
     refused(undo(http, "cor_unknown"), 404, "no_such_correction")
     ledger = Ledger(http)

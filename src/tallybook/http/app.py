@@ -18,6 +18,7 @@ from tallybook.http.dialect import Dialect, InternalError, MethodNotAllowed, Unk
 from tallybook.http.document import complete_document
 from tallybook.http.gateway import App, Dialects, Gateway
 from tallybook.http.metrics import Metrics
+from tallybook.http.wire_model import in_words
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 RawRoutes = Mapping[str, Mapping[str, App]]
@@ -88,7 +89,7 @@ def _word_errors(inner: FastAPI, table: Dialects, raw: RawRoutes, routes: Sequen
 
     @inner.exception_handler(RequestValidationError)
     async def unfit(request: Request, error: RequestValidationError) -> Response:
-        faults = [Fault(tuple(fault["loc"]), _words(fault)) for fault in error.errors()]
+        faults = [Fault(tuple(fault["loc"]), in_words(fault)) for fault in error.errors()]
         return answer(request, InvalidInput(faults))
 
     @inner.exception_handler(HTTPException)
@@ -103,11 +104,6 @@ def _word_errors(inner: FastAPI, table: Dialects, raw: RawRoutes, routes: Sequen
             offered = {*of_first, *_methods_at(routes, request), *beside} - {""}
             return answer(request, MethodNotAllowed(request.method, sorted(offered)))
         return answer(request, MalformedInput(str(error.detail)))
-
-
-def _words(fault: Mapping[str, Any]) -> str:
-    """What is wrong, in a caller's words."""
-    return "is not known here" if fault["type"] == "extra_forbidden" else fault["msg"].removeprefix("Value error, ")
 
 
 def _methods_at(routes: Sequence[BaseRoute], request: Request) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Query parameters of the mka1 dialect, in every encoding its clients use (contract sections 3, 9 and 10.1)."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
@@ -16,7 +16,7 @@ from pydantic import (
 
 from tallybook.analytics.query import BUCKETS_MAX
 from tallybook.core.errors import Fault, InvalidInput
-from tallybook.http.wire_model import WireModel
+from tallybook.http.wire_model import WireModel, faults_of
 
 INTEGER_MAX = 2**53 - 1
 
@@ -130,7 +130,7 @@ def parse(model: type[Params], pairs: Iterable[tuple[str, str]], dimensions: Seq
     try:
         params = model.model_validate({**lists, **{name: values[name][0] for name in scalars}}, context=dimensions)
     except ValidationError as error:
-        raise InvalidInput([*repeated, *_faults(error)]) from None
+        raise InvalidInput([*repeated, *faults_of(error, "query")]) from None
     if repeated:
         raise InvalidInput(repeated)
     return params
@@ -148,11 +148,6 @@ def documented(model: type[BaseModel], dimensions: Sequence[str] = ()) -> list[d
 
 def _described(name: str, said: Mapping[str, Any], dimensions: Sequence[str]) -> Mapping[str, Any]:
     return {**said, "items": {"type": "string", "enum": list(dimensions)}} if name == "group_by" else said
-
-
-def _faults(error: ValidationError) -> Iterator[Fault]:
-    for fault in error.errors(include_url=False, include_context=False, include_input=False):
-        yield Fault(("query", *fault["loc"]), fault["msg"].removeprefix("Value error, "))
 
 
 def _is_list(model: type[BaseModel], name: str) -> bool:

@@ -12,8 +12,8 @@ from tallybook.core.time_window import instant_text
 from tallybook.core.unit_of_work import Record
 from tallybook.http.access import CallerOf
 from tallybook.http.native.filters import Instant
-from tallybook.http.native.listing import PageQuery, ShortText, position
-from tallybook.http.wire_model import WireModel
+from tallybook.http.native.listing import PageQuery, position
+from tallybook.http.wire_model import ShortText, WireModel
 from tallybook.pricing.service import CLUSTER
 
 

@@ -1,13 +1,12 @@
 """What a correction asks for, on the wire: bodies of the routes below `/v1/events/{uid}/`."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from tallybook.core.errors import Fault, InvalidInput, invalid
+from tallybook.core.errors import Fault, InvalidInput
 from tallybook.corrections.rules import WIRE_NAMES
-from tallybook.http.body import read_json
 from tallybook.http.document import later
 from tallybook.http.native import documents
 from tallybook.http.native.event_wire import FIXED, read_fields
@@ -15,7 +14,6 @@ from tallybook.http.wire_model import WireModel
 
 REASON_MAX = 4096
 
-Wanted = TypeVar("Wanted", bound=BaseModel)
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=REASON_MAX)]
 
 
@@ -35,18 +33,6 @@ class RefundableWanted(CorrectionWanted):
 
 class AmendWanted(RefundableWanted):
     set: dict[str, Any] = Field(description="Fields of the event with their new values; null clears one.")
-
-
-def read_wanted(kind: type[Wanted], body: bytes) -> Wanted:
-    """Raises `MalformedInput`, and `InvalidInput` with every fault."""
-    sent = read_json(body)
-    if not isinstance(sent, dict):
-        raise invalid("body", msg="must be an object")
-    try:
-        return kind.model_validate(sent)
-    except ValidationError as error:
-        faults = error.errors(include_url=False, include_context=False, include_input=False)
-        raise InvalidInput([Fault(tuple(fault["loc"]), fault["msg"]) for fault in faults]) from None
 
 
 @later

@@ -14,16 +14,10 @@ from tallybook.core.time_window import instant_text
 from tallybook.corrections.model import Address, Amend, Corrected, CorrectionRecord, Refund, Restore, Void, Wish
 from tallybook.corrections.service import CorrectionService
 from tallybook.http.access import CallerOf, repeat_of
-from tallybook.http.native.amendment_wire import (
-    AmendWanted,
-    CorrectionWanted,
-    RefundableWanted,
-    documented,
-    read_wanted,
-    to_values,
-)
+from tallybook.http.native.amendment_wire import AmendWanted, CorrectionWanted, RefundableWanted, documented, to_values
 from tallybook.http.native.errors import EventRefusal
 from tallybook.http.native.events_read import to_wire_event
+from tallybook.http.wire_model import read_wanted
 
 _CREDIT_DECIMALS = len(str(MICRO_PER_UNIT)) - 1
 

@@ -12,8 +12,8 @@ from tallybook.core.errors import invalid
 from tallybook.core.paging import Cursors
 from tallybook.core.time_window import BadInstant, instant_text, instant_text_or_none, parse_instant
 from tallybook.http.access import CallerOf, repeat_of
-from tallybook.http.native.listing import PageQuery, ShortText, position
-from tallybook.http.wire_model import WireModel
+from tallybook.http.native.listing import PageQuery, position
+from tallybook.http.wire_model import ShortText, WireModel
 
 
 class KeyWanted(BaseModel):

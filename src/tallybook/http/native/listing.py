@@ -1,21 +1,9 @@
 """Lists of the native dialect: `limit` and an opaque `page` in, `has_more` and `next_page` out."""
 
-from typing import Annotated
-
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
 
 from tallybook.core.errors import invalid
 from tallybook.core.paging import BadCursor, Cursors
-
-
-def _without_control_characters(text: str) -> str:
-    if any(ord(character) < 32 or 127 <= ord(character) < 160 for character in text):
-        raise ValueError("must not contain control characters")
-    return text
-
-
-ShortText = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(_without_control_characters)]
-"""Names and ids as callers choose them."""
 
 
 class PageQuery(BaseModel):

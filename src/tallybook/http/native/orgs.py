@@ -10,8 +10,8 @@ from tallybook.core.errors import NotFound
 from tallybook.core.paging import Cursors
 from tallybook.core.time_window import instant_text
 from tallybook.http.access import CallerOf, repeat_of
-from tallybook.http.native.listing import PageQuery, ShortText, position
-from tallybook.http.wire_model import WireModel
+from tallybook.http.native.listing import PageQuery, position
+from tallybook.http.wire_model import ShortText, WireModel
 from tallybook.orgs.model import LateConfirm, Org, OrgSettings, Overrun
 from tallybook.orgs.service import OrgService
 

@@ -15,8 +15,8 @@ from tallybook.core.time_window import HOUR_US, MINUTE_US, SECOND_US, instant_te
 from tallybook.http.access import CallerOf, repeat_of
 from tallybook.http.document import MONEY
 from tallybook.http.native import filters
-from tallybook.http.native.listing import PageQuery, ShortText, position
-from tallybook.http.wire_model import WireModel
+from tallybook.http.native.listing import PageQuery, position
+from tallybook.http.wire_model import ShortText, WireModel
 from tallybook.pricing.catalogue.changes import Change
 from tallybook.pricing.comparison import Comparison, Judged, Opinions, Verdict
 from tallybook.pricing.match import Match

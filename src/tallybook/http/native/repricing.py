@@ -14,9 +14,9 @@ from tallybook.corrections.repricing import Repricing, Which
 from tallybook.corrections.undoing import Undoing
 from tallybook.http.access import CallerOf, repeat_of
 from tallybook.http.document import later
-from tallybook.http.native.amendment_wire import Reason, read_wanted
+from tallybook.http.native.amendment_wire import Reason
 from tallybook.http.native.filters import Filters, Instant, conditions_from, reach_from
-from tallybook.http.wire_model import WireModel
+from tallybook.http.wire_model import WireModel, read_wanted
 from tallybook.pricing.cost import Pricing
 
 

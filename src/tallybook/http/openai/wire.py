@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 
 from tallybook.core.errors import Fault, InvalidInput
-from tallybook.http.wire_model import WireModel
+from tallybook.http.wire_model import WireModel, faults_of
 
 INTEGER_MAX = 2**53 - 1
 MISSING = "Field required"
@@ -156,10 +156,7 @@ def parse(model: type[Params], pairs: Iterable[tuple[str, str]], groups: Sequenc
     try:
         params = model.model_validate(sent, context=groups)
     except ValidationError as error:
-        faults += [
-            Fault(("query", *fault["loc"]), fault["msg"].removeprefix("Value error, "))
-            for fault in error.errors(include_url=False, include_context=False, include_input=False)
-        ]
+        faults += faults_of(error, "query")
     if faults:
         raise InvalidInput(faults)
     return params

@@ -26,8 +26,8 @@ from tallybook.http.usage_log.wire import (
     RecordWanted,
     answering,
     asking,
-    read_wanted,
 )
+from tallybook.http.wire_model import read_wanted
 
 Skip = Annotated[int, Query(ge=0, description="Records to pass over.")]
 Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX, description="Most records of the answer.")]
@@ -42,7 +42,7 @@ def router(recording: Recording, usage: UsageService, corrections: CorrectionSer
     @routes.post("/usage", status_code=201, response_class=Response, openapi_extra=asking(RecordWanted, status=201))
     async def log_usage(caller: CallerOf, request: Request) -> Response:
         """Logs a call by hand."""
-        wanted = read_wanted(RecordWanted, await request.body())
+        wanted = read_wanted(RecordWanted, await request.body(), "body")
         event = await recording.record(wanted, caller, await repeat_of(request, caller))
         return _answer(event, status=201)
 
@@ -81,7 +81,7 @@ def router(recording: Recording, usage: UsageService, corrections: CorrectionSer
     @routes.put("/usage/{usage_id}", response_class=Response, openapi_extra=asking(RecordChanges))
     async def update_usage_log(usage_id: str, caller: CallerOf, request: Request) -> Response:
         """Sets units, cost or status. Units and cost of 0 mark the record as refunded."""
-        changes = read_wanted(RecordChanges, await request.body())
+        changes = read_wanted(RecordChanges, await request.body(), "body")
         if changes.units_used is None and changes.cost_usd is None and changes.status_active is None:
             raise invalid("body", msg="name at least one of units_used, cost_usd, status_active")
         event = await _found(usage_id, caller, request)

@@ -1,24 +1,20 @@
 """The usage log on the wire: records, and what is asked of them (contract `usage-log.md`)."""
 
 from decimal import Decimal
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from msgspec import Raw, Struct
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints
 
 from tallybook.core.counters import COUNTERS
-from tallybook.core.errors import Fault, InvalidInput, invalid
 from tallybook.core.money import COST_USD_MAX, COUNTER_MAX, MICRO_PER_UNIT, NotANumber, bounded, parse_number
-from tallybook.http.body import read_json
 from tallybook.http.document import later
-from tallybook.http.wire_model import WireModel
+from tallybook.http.wire_model import PLAIN, ShortText, WireModel
 
 LIMIT_DEFAULT = 50
 LIMIT_MAX = 500
 KEY_TEXT_MAX = 1024
 UNITS_MAX = COUNTER_MAX // MICRO_PER_UNIT
-
-Wanted = TypeVar("Wanted", bound=BaseModel)
 
 
 def _number(value: Any) -> Any:
@@ -38,13 +34,6 @@ def _bounded(number: Decimal) -> Decimal:
         raise ValueError(str(error)) from None
 
 
-def _plain(text: str) -> str:
-    if any(ord(character) < 32 or 127 <= ord(character) < 160 for character in text):
-        raise ValueError("must not contain control characters")
-    return text
-
-
-Text = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(_plain)]
 Units = Annotated[Decimal, BeforeValidator(_number), Field(ge=0, le=UNITS_MAX), AfterValidator(_bounded)]
 Usd = Annotated[Decimal, BeforeValidator(_number), Field(ge=0, le=COST_USD_MAX), AfterValidator(_bounded)]
 Tokens = Annotated[int, Field(strict=True, ge=0, le=COUNTER_MAX)]
@@ -55,16 +44,16 @@ TOKENS = tuple(name for name in COUNTERS if name.endswith("_tokens"))
 class RecordWanted(WireModel):
     """A call as it is logged by hand. Unknown fields are ignored."""
 
-    api_name: Text = Field(description="The logical API, such as llm_query.")
-    endpoint: Text = Field(description="The path called, such as /chat.")
+    api_name: ShortText = Field(description="The logical API, such as llm_query.")
+    endpoint: ShortText = Field(description="The path called, such as /chat.")
     units_used: Units | None = Field(None, description="Units of the API's own; for calls with tokens, their total.")
     cost_usd: Usd | None = Field(None, description="Required unless model and tokens are told; then it is rated.")
-    api_key_used: Annotated[str, StringConstraints(max_length=KEY_TEXT_MAX), AfterValidator(_plain)] | None = Field(
+    api_key_used: Annotated[str, StringConstraints(max_length=KEY_TEXT_MAX), PLAIN] | None = Field(
         None, description="The key that the call was made with. Only a masked form is kept."
     )
-    user_id: Text | None = Field(None, description="Whom the call was for: admins, and keys of no user.")
-    provider: Text | None = None
-    model: Text | None = None
+    user_id: ShortText | None = Field(None, description="Whom the call was for: admins, and keys of no user.")
+    provider: ShortText | None = None
+    model: ShortText | None = None
     input_tokens: Tokens | None = None
     output_tokens: Tokens | None = None
     cache_read_tokens: Tokens | None = None
@@ -95,20 +84,6 @@ class UsageRecord(Struct):
     api_key_used: str | None
     status_active: bool
     created_at: str
-
-
-def read_wanted(kind: type[Wanted], body: bytes) -> Wanted:
-    """Raises `MalformedInput`, and `InvalidInput` with every fault, each under `("body", field)`."""
-    sent = read_json(body)
-    if not isinstance(sent, dict):
-        raise invalid("body", msg="must be an object")
-    try:
-        return kind.model_validate(sent)
-    except ValidationError as error:
-        faults = error.errors(include_url=False, include_context=False, include_input=False)
-        raise InvalidInput(
-            [Fault(("body", *fault["loc"]), fault["msg"].removeprefix("Value error, ")) for fault in faults]
-        ) from None
 
 
 _TEXT_OR_NULL: dict[str, Any] = {"type": ["string", "null"]}
