@@ -4,7 +4,7 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from tallybook.core.errors import invalid
-from tallybook.core.time_window import BadInstant, TimeWindow, instant_text, instant_text_or_none, parse_span
+from tallybook.core.time_window import instant_text, instant_text_or_none
 from tallybook.http.credits.amounts import from_wire_amount, to_wire_amount
 from tallybook.http.credits.reading import from_wire_metadata
 from tallybook.http.credits.usage_told import RecordWanted
@@ -26,6 +26,7 @@ from tallybook.http.credits.wire import (
     ReservationWanted,
     TransactionShown,
 )
+from tallybook.http.query_params import span_of
 from tallybook.ledger.model import (
     Account,
     Address,
@@ -86,12 +87,12 @@ def to_slice_if_asked(asked: Paged | PagedOfAccount) -> Slice | None:
 
 def to_start(text: str | None) -> int | None:
     """The instant from which `startDate` counts."""
-    return None if text is None else _span("startDate", text).start_us
+    return None if text is None else span_of(text, "startDate").start_us
 
 
 def to_end(text: str | None) -> int | None:
     """The first instant that `endDate` leaves out: a day counts whole, and an instant itself."""
-    return None if text is None else _span("endDate", text).end_us
+    return None if text is None else span_of(text, "endDate").end_us
 
 
 def account_shown(account: Account, org_id: str) -> AccountShown:
@@ -199,14 +200,6 @@ def _external_id(wanted: Addressed | AccountWanted | RecordWanted) -> str | None
 def _operation_in(metadata: str | None) -> str | None:
     operation = None if metadata is None else _DECODE_NAMED(metadata).operation
     return operation if isinstance(operation, str) else None
-
-
-def _span(name: str, text: str) -> TimeWindow:
-    """Raises `InvalidInput`."""
-    try:
-        return parse_span(text)
-    except BadInstant:
-        raise invalid(name, msg="must be a date such as 2026-01-31, or that with time and zone") from None
 
 
 def _amount_or_null(micro: int | None) -> Raw:

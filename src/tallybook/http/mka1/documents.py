@@ -10,7 +10,7 @@ from tallybook.core.counters import Aggregate
 from tallybook.http.document import later
 from tallybook.http.mka1 import costs
 from tallybook.http.mka1.operations import OPERATIONS, Operation
-from tallybook.http.mka1.wire import documented
+from tallybook.http.query_params import documented
 from tallybook.requests.model import Rating
 
 Schema = dict[str, Any]

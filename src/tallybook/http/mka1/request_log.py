@@ -10,7 +10,8 @@ from tallybook.core.time_window import instant_text
 from tallybook.http.access import CallerOf
 from tallybook.http.mka1 import documents
 from tallybook.http.mka1.user_stats import reach_to
-from tallybook.http.mka1.wire import INTEGER_MAX, parse
+from tallybook.http.mka1.wire import parse
+from tallybook.http.query_params import INTEGER_MAX
 from tallybook.http.reach import reach_of
 from tallybook.http.wire_model import WireModel
 from tallybook.requests.model import LoggedRequest

@@ -8,10 +8,11 @@ from tallybook.analytics.answer import UsageBucket
 from tallybook.analytics.query import Dimension, Reach, UsageQuery, conditions_of
 from tallybook.auth.key import Caller
 from tallybook.core.errors import Forbidden, invalid
-from tallybook.core.time_window import BadInstant, TimeWindow, instant_text, parse_span
+from tallybook.core.time_window import TimeWindow, instant_text, parse_span
 from tallybook.http.mka1.costs import LLM_KINDS
 from tallybook.http.mka1.numbers import to_wire_number
 from tallybook.http.mka1.wire import StatsParams
+from tallybook.http.query_params import span_of
 from tallybook.http.reach import reach_of
 
 MEASURES = ("requests", "input_tokens", "output_tokens", "cost_usd", "unpriced_requests")
@@ -79,10 +80,7 @@ def to_wire_stats(user_id: str, params: StatsParams, days: Iterable[UsageBucket]
 
 
 def _span(name: str, text: str | None) -> TimeWindow | None:
-    try:
-        return None if text is None else parse_span(text)
-    except BadInstant:
-        raise invalid("query", name, msg="must be a date such as 2026-01-31, or that with time and zone") from None
+    return None if text is None else span_of(text, "query", name)
 
 
 def _possible(instant_us: int) -> int:

@@ -1,26 +1,19 @@
 """Query parameters of the mka1 dialect, in every encoding its clients use (contract sections 3, 9 and 10.1)."""
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any, Literal, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     Field,
     ValidationError,
-    ValidationInfo,
-    field_validator,
 )
 
 from tallybook.analytics.query import BUCKETS_MAX
 from tallybook.core.errors import Fault, InvalidInput
+from tallybook.http.query_params import INTEGER_MAX, OFFERED, Integer, TimeParams, by_name, is_list
 from tallybook.http.wire_model import WireModel, faults_of
-
-INTEGER_MAX = 2**53 - 1
-
-_BRACKETS = re.compile(r"\[\d*\]\Z", re.ASCII)
 
 Params = TypeVar("Params", bound=BaseModel)
 
@@ -29,42 +22,18 @@ def _parts(values: list[str]) -> list[str]:
     return [part for value in values for part in value.split(",") if part]
 
 
-def _offered(names: list[str], info: ValidationInfo) -> list[str]:
-    offered: Sequence[str] = info.context or ()
-    unknown = [name for name in names if name not in offered]
-    if unknown:
-        raise ValueError(f"{', '.join(unknown)}: must be one of {', '.join(offered)}")
-    return list(dict.fromkeys(names))
-
-
 Texts = list[str]
-Names = Annotated[Texts, BeforeValidator(_parts), AfterValidator(_offered)]
+Names = Annotated[Texts, BeforeValidator(_parts), OFFERED]
 """Dimension names, repeated or joined by commas. Ids are never split: they may hold any character."""
 
-Seconds = Annotated[int, Field(ge=-INTEGER_MAX, le=INTEGER_MAX)]
 SecondsSince1970 = Annotated[int, Field(ge=0, le=INTEGER_MAX)]
-
-
-class TimeParams(WireModel):
-    """Times are Unix seconds; the range is half-open."""
-
-    start_time: Seconds
-    end_time: Seconds | None = None
-
-    @field_validator("end_time")
-    @classmethod
-    def _after_start(cls, end_time: int | None, info: ValidationInfo) -> int | None:
-        start_time = info.data.get("start_time")
-        if end_time is not None and start_time is not None and end_time <= start_time:
-            raise ValueError("must be greater than start_time")
-        return end_time
 
 
 class RangeParams(TimeParams):
     """Operation 10, and what operations 1 to 8 share with it."""
 
-    start_time: Seconds = Field(description="First second of the range; moved down to a bucket's start.")
-    end_time: Seconds | None = Field(None, description="The second after the range, moved up; now by default.")
+    start_time: Integer = Field(description="First second of the range; moved down to a bucket's start.")
+    end_time: Integer | None = Field(None, description="The second after the range, moved up; now by default.")
     bucket_width: Literal["1m", "1h", "1d"] = "1d"
     all_orgs: bool = Field(False, description="Every organization; cluster admins only.")
     org_ids: Texts = Field([], description="These organizations; cluster admins only.")
@@ -95,8 +64,8 @@ class ResponseParams(ModelParams):
 class CostParams(TimeParams):
     """Operation 11."""
 
-    start_time: Seconds = Field(description="First second of the range.")
-    end_time: Seconds = Field(description="The second after the range.")
+    start_time: Integer = Field(description="First second of the range.")
+    end_time: Integer = Field(description="The second after the range.")
     org_id: str | None = Field(None, description="This organization; another than one's own: cluster admins only.")
     group_by: Names = Field([])
 
@@ -120,13 +89,10 @@ def parse(model: type[Params], pairs: Iterable[tuple[str, str]], dimensions: Seq
 
     Repeated keys, `key[]` and `key[0]` are lists; empty values are absent; unknown keys are ignored.
     """
-    values: dict[str, list[str]] = {}
-    for key, value in pairs:
-        if value:
-            values.setdefault(_BRACKETS.sub("", key), []).append(value)
-    scalars = [name for name in model.model_fields if name in values and not _is_list(model, name)]
+    values = by_name(pair for pair in pairs if pair[1])
+    scalars = [name for name in model.model_fields if name in values and not is_list(model, name)]
     repeated = [Fault(("query", name), "must be given once") for name in scalars if len(values[name]) > 1]
-    lists = {name: values[name] for name in model.model_fields if name in values and _is_list(model, name)}
+    lists = {name: values[name] for name in model.model_fields if name in values and is_list(model, name)}
     try:
         params = model.model_validate({**lists, **{name: values[name][0] for name in scalars}}, context=dimensions)
     except ValidationError as error:
@@ -134,21 +100,3 @@ def parse(model: type[Params], pairs: Iterable[tuple[str, str]], dimensions: Seq
     if repeated:
         raise InvalidInput(repeated)
     return params
-
-
-def documented(model: type[BaseModel], dimensions: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """The parameters as OpenAPI lists them: the framework does not see what `parse` reads."""
-    schema = model.model_json_schema()
-    required = schema.get("required", ())
-    return [
-        {"name": name, "in": "query", "required": name in required, "schema": _described(name, said, dimensions)}
-        for name, said in schema["properties"].items()
-    ]
-
-
-def _described(name: str, said: Mapping[str, Any], dimensions: Sequence[str]) -> Mapping[str, Any]:
-    return {**said, "items": {"type": "string", "enum": list(dimensions)}} if name == "group_by" else said
-
-
-def _is_list(model: type[BaseModel], name: str) -> bool:
-    return isinstance(model.model_fields[name].default, list)

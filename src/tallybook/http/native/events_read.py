@@ -16,8 +16,9 @@ from tallybook.core.money import usd_text
 from tallybook.core.time_window import instant_text
 from tallybook.http.access import CallerOf
 from tallybook.http.native import documents
-from tallybook.http.native.filters import Cursor, Filters, Instant, Texts, conditions_from, reach_from
+from tallybook.http.native.filters import Filters, Instant, Texts, conditions_from, reach_from
 from tallybook.http.native.numbers import wire_number
+from tallybook.http.query_params import Cursor
 from tallybook.http.reach import reach_of
 from tallybook.pricing.cost import Pricing
 

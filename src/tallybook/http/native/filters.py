@@ -31,16 +31,11 @@ def _instant(sent: object) -> int:
     return instant_us
 
 
-def _present(text: str) -> str | None:
-    return text or None
-
-
 Instant = Annotated[
     int,
     BeforeValidator(_instant),
     WithJsonSchema({"type": "string", "description": "RFC 3339 with a zone, or Unix seconds."}),
 ]
-Cursor = Annotated[str | None, BeforeValidator(_present)]
 Texts = list[str]
 Flags = list[bool]
 

@@ -20,8 +20,9 @@ from tallybook.core.money import plain_digits
 from tallybook.core.time_window import Bucket, instant_text, zone_named
 from tallybook.http.access import CallerOf
 from tallybook.http.native import documents
-from tallybook.http.native.filters import Cursor, Filters, Instant, conditions_from, reach_from
+from tallybook.http.native.filters import Filters, Instant, conditions_from, reach_from
 from tallybook.http.native.numbers import wire_numbers
+from tallybook.http.query_params import Cursor
 from tallybook.http.rows import Columns, page_json, parts_of, rows_json
 
 LIMIT_DEFAULT = 31

@@ -11,7 +11,8 @@ from tallybook.http.openai.operations import (
     OPERATIONS,
     Operation,
 )
-from tallybook.http.openai.wire import CostParams, documented
+from tallybook.http.openai.wire import CostParams
+from tallybook.http.query_params import documented
 
 Schema = dict[str, Any]
 

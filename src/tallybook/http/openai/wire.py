@@ -1,20 +1,17 @@
 """Query parameters of the openai dialect, in every spelling its clients use (contract section 3)."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, ClassVar, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 
 from tallybook.core.errors import Fault, InvalidInput
-from tallybook.http.wire_model import WireModel, faults_of
+from tallybook.http.query_params import OFFERED, Cursor, Integer, TimeParams, by_name, is_list
+from tallybook.http.wire_model import faults_of
 
-INTEGER_MAX = 2**53 - 1
 MISSING = "Field required"
 ABOVE = "be less than or equal to"
 """In the message of a number above its maximum."""
-
-_BRACKETS = re.compile(r"\[\d*\]\Z", re.ASCII)
 
 Params = TypeVar("Params", bound="OrganizationParams")
 
@@ -29,49 +26,27 @@ def _named(values: list[str]) -> list[str]:
     return values
 
 
-def _offered(names: list[str], info: ValidationInfo) -> list[str]:
-    offered: Sequence[str] = info.context or ()
-    unknown = [name for name in names if name not in offered]
-    if unknown:
-        raise ValueError(f"{', '.join(unknown)}: must be one of {', '.join(offered)}")
-    return list(dict.fromkeys(names))
-
-
-def _present(text: str) -> str | None:
-    return text or None
-
-
 Whole = Annotated[list[str], AfterValidator(_named)]
 """Values that may hold commas."""
 
 Ids = Annotated[list[str], BeforeValidator(_parts), AfterValidator(_named)]
 """Values, repeated or joined by commas."""
 
-Seconds = Annotated[int, Field(ge=-INTEGER_MAX, le=INTEGER_MAX)]
 
-
-class OrganizationParams(WireModel):
+class OrganizationParams(TimeParams):
     """What every operation takes. `LIMITS` are the default and the highest number of buckets by their width."""
 
     LIMITS: ClassVar[Mapping[str, tuple[int, int]]]
 
-    start_time: Seconds = Field(description="First Unix second of the range.")
-    end_time: Seconds | None = Field(None, description="The second after the range; now by default.")
+    start_time: Integer = Field(description="First Unix second of the range.")
+    end_time: Integer | None = Field(None, description="The second after the range; now by default.")
     bucket_width: str
-    limit: Annotated[int, Field(ge=-INTEGER_MAX, le=INTEGER_MAX)] | None = None
-    page: Annotated[str | None, BeforeValidator(_present)] = Field(None, description="`next_page` of the page before.")
-    group_by: Annotated[list[str], BeforeValidator(_parts), AfterValidator(_offered)] = Field(
+    limit: Integer | None = None
+    page: Cursor = Field(None, description="`next_page` of the page before.")
+    group_by: Annotated[list[str], BeforeValidator(_parts), OFFERED] = Field(
         [], description="One result per combination."
     )
     project_ids: Ids = Field([], description="These projects only.")
-
-    @field_validator("end_time")
-    @classmethod
-    def _after_start(cls, end_time: int | None, info: ValidationInfo) -> int | None:
-        start_time = info.data.get("start_time")
-        if end_time is not None and start_time is not None and end_time <= start_time:
-            raise ValueError("must be greater than start_time")
-        return end_time
 
     @field_validator("limit")
     @classmethod
@@ -95,7 +70,7 @@ class UsageParams(OrganizationParams):
     LIMITS: ClassVar = {"1m": (60, 1440), "1h": (24, 168), "1d": (7, 31)}
 
     bucket_width: Literal["1m", "1h", "1d"] = "1d"
-    limit: Annotated[int, Field(ge=-INTEGER_MAX, le=INTEGER_MAX)] | None = Field(
+    limit: Integer | None = Field(
         None, description="Buckets of a page: 60, 24 or 7 by default, 1440, 168 or 31 at most, by their width."
     )
 
@@ -130,9 +105,7 @@ class CostParams(OrganizationParams):
     LIMITS: ClassVar = {"1d": (7, 180)}
 
     bucket_width: Literal["1d"] = "1d"
-    limit: Annotated[int, Field(ge=-INTEGER_MAX, le=INTEGER_MAX)] | None = Field(
-        None, description="Buckets of a page: 7 by default, 180 at most."
-    )
+    limit: Integer | None = Field(None, description="Buckets of a page: 7 by default, 180 at most.")
     api_key_ids: Ids = Field([], description="These keys only.")
     line_items: Whole = Field([], description="Whole line items, such as `gpt-4o, input_tokens`; never split.")
 
@@ -147,12 +120,10 @@ def parse(model: type[Params], pairs: Iterable[tuple[str, str]], groups: Sequenc
     Repeated keys, `key[]` and `key[0]` are lists. Unknown keys are ignored, but not those that would narrow the answer
     of another operation.
     """
-    values: dict[str, list[str]] = {}
-    for key, value in pairs:
-        values.setdefault(_BRACKETS.sub("", key), []).append(value)
+    values = by_name(pairs)
     names = set(model.model_fields)
     faults = [Fault(("query", name), "is not offered here") for name in values if name in _ANYWHERE - names]
-    sent = {name: values[name] if _is_list(model, name) else values[name][-1] for name in names & values.keys()}
+    sent = {name: values[name] if is_list(model, name) else values[name][-1] for name in names & values.keys()}
     try:
         params = model.model_validate(sent, context=groups)
     except ValidationError as error:
@@ -160,18 +131,3 @@ def parse(model: type[Params], pairs: Iterable[tuple[str, str]], groups: Sequenc
     if faults:
         raise InvalidInput(faults)
     return params
-
-
-def documented(model: type[OrganizationParams], groups: Sequence[str]) -> list[dict[str, Any]]:
-    """The parameters as OpenAPI lists them: the framework does not see what `parse` reads."""
-    schema = model.model_json_schema()
-    schema["properties"]["group_by"]["items"] = {"type": "string", "enum": list(groups)}
-    required = schema.get("required", ())
-    return [
-        {"name": name, "in": "query", "required": name in required, "schema": described}
-        for name, described in schema["properties"].items()
-    ]
-
-
-def _is_list(model: type[OrganizationParams], name: str) -> bool:
-    return isinstance(model.model_fields[name].default, list)
