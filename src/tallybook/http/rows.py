@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from tallybook.core.time_window import SECOND_US, TimeWindow
+
 _AT_ONCE = 500
 """Rows for which the interpreter is held: meanwhile neither the event loop nor the writer gets a turn."""
 
@@ -22,6 +24,22 @@ def page_json(buckets: Iterable[Mapping[str, Any]], next_page: str | None) -> by
     """The page of these buckets, as all dialects have it. One after the other: each is gone when it is encoded."""
     ending = _encode({"has_more": next_page is not None, "next_page": next_page})
     return b'{"object":"page","data":[%b],%b' % (b",".join(map(_encode, buckets)), ending[1:])
+
+
+def seconds_page_json(
+    windows: Iterable[TimeWindow], rows: Iterable[slice], columns: Columns, next_page: str | None
+) -> bytes:
+    """A page whose buckets tell their ends in Unix seconds. `rows`: those of each window."""
+    buckets = (
+        {
+            "object": "bucket",
+            "start_time": window.start_us // SECOND_US,
+            "end_time": window.end_us // SECOND_US,
+            "results": rows_json(columns, of_window),
+        }
+        for window, of_window in zip(windows, rows, strict=True)
+    )
+    return page_json(buckets, next_page)
 
 
 def rows_json(columns: Columns, rows: slice) -> msgspec.Raw:

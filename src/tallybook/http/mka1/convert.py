@@ -11,7 +11,7 @@ from tallybook.http.mka1.numbers import to_wire_numbers
 from tallybook.http.mka1.operations import Operation
 from tallybook.http.mka1.wire import BucketParams, RangeParams
 from tallybook.http.reach import reach_of
-from tallybook.http.rows import Columns, page_json, rows_json
+from tallybook.http.rows import Columns, seconds_page_json
 
 LIMIT_DEFAULTS = {"1m": 60, "1h": 24, "1d": 7}
 
@@ -56,17 +56,7 @@ def _filters(params: RangeParams) -> Iterator[tuple[tuple[Dimension, ...], Itera
 
 
 def to_wire_page(operation: Operation, query: UsageQuery, page: UsagePage) -> bytes:
-    columns = _columns(operation, query, page)
-    buckets = (
-        {
-            "object": "bucket",
-            "start_time": window.start_us // SECOND_US,
-            "end_time": window.end_us // SECOND_US,
-            "results": rows_json(columns, rows),
-        }
-        for window, rows in zip(page.windows, page.rows, strict=True)
-    )
-    return page_json(buckets, page.next_page)
+    return seconds_page_json(page.windows, page.rows, _columns(operation, query, page), page.next_page)
 
 
 def _columns(operation: Operation, query: UsageQuery, page: UsagePage) -> Columns:

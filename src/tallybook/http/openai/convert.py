@@ -20,12 +20,12 @@ from tallybook.analytics.query import (
 )
 from tallybook.auth.key import Caller
 from tallybook.core.money import divide_half_even, plain_digits, usd_text
-from tallybook.core.time_window import SECOND_US, Bucket, TimeWindow
+from tallybook.core.time_window import SECOND_US, Bucket
 from tallybook.http.openai.operations import COST_GROUPS, COSTS_OBJECT, LINE_ITEM, Difference, Operation
 from tallybook.http.openai.table import Table, spellings, table_of_lines, table_of_usage
 from tallybook.http.openai.wire import CostParams, OrganizationParams
 from tallybook.http.reach import reach_of
-from tallybook.http.rows import Columns, page_json, rows_json
+from tallybook.http.rows import Columns, seconds_page_json
 
 COST_MEASURES = ("cost_usd", "unpriced_requests")
 
@@ -71,7 +71,7 @@ def to_wire_page(operation: Operation, params: OrganizationParams, page: UsagePa
         **_counts(operation, table),
         **_keys(operation.groups, params.group_by, table),
     }
-    return _page(page.windows, table, columns, page.next_page)
+    return seconds_page_json(page.windows, table.rows, columns, page.next_page)
 
 
 def to_wire_costs(params: CostParams, page: UsagePage) -> bytes:
@@ -79,14 +79,14 @@ def to_wire_costs(params: CostParams, page: UsagePage) -> bytes:
     names = _cost_names(params)
     table = table_of_usage(names, page)
     columns = {**_costs(names, table), "unpriced_requests": table.numbers[1]}
-    return _page(page.windows, table, columns, page.next_page)
+    return seconds_page_json(page.windows, table.rows, columns, page.next_page)
 
 
 def to_wire_lines(params: CostParams, page: LinePage) -> bytes:
     names = _cost_names(params)
     table = table_of_lines(names, page, by_line=LINE_ITEM in params.group_by)
     columns = {**_costs(names, table), **_lines(table.keys[-1], table.numbers[1])}
-    return _page([bucket.window for bucket in page.buckets], table, columns, page.next_page)
+    return seconds_page_json([bucket.window for bucket in page.buckets], table.rows, columns, page.next_page)
 
 
 def _asked(params: OrganizationParams, caller: Caller) -> dict[str, Any]:
@@ -168,16 +168,3 @@ def _quantity_unit(item: LineItem | None) -> str | None:
     if item is None or item.unit == GIVEN:
         return None
     return "tokens" if item.unit.endswith("_tokens") else _QUANTITY_UNITS.get(item.unit, item.unit)
-
-
-def _page(windows: Iterable[TimeWindow], table: Table, columns: Columns, next_page: str | None) -> bytes:
-    buckets = (
-        {
-            "object": "bucket",
-            "start_time": window.start_us // SECOND_US,
-            "end_time": window.end_us // SECOND_US,
-            "results": rows_json(columns, rows),
-        }
-        for window, rows in zip(windows, table.rows, strict=True)
-    )
-    return page_json(buckets, next_page)
