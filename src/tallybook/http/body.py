@@ -62,14 +62,15 @@ def _number(text: str) -> Decimal:
         return Decimal("Infinity")
 
 
-_DECODE = msgspec.json.Decoder(float_hook=_number).decode
+decode_any = msgspec.json.Decoder(float_hook=_number).decode
+"""Any JSON: numbers with a fraction or exponent are `Decimal`s. Raises what `NOT_JSON` names."""
 
 
 def read_json(body: bytes) -> Any:
-    """Any JSON, exactly: numbers with a fraction or exponent are `Decimal`s. Raises `MalformedInput`."""
+    """As `decode_any`, of UTF-8 alone. Raises `MalformedInput`."""
     try:
         body.decode()
-        return _DECODE(body)
+        return decode_any(body)
     except NOT_JSON as error:
         raise not_json(body, error) from None
 

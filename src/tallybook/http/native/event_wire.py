@@ -7,7 +7,7 @@ field by field, which is slow, but lists all faults by index.
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Annotated, Any, cast, get_type_hints
 
 import msgspec
@@ -17,6 +17,7 @@ from tallybook.core.counters import COUNTERS, Usage
 from tallybook.core.errors import Fault, InvalidInput, Location, MalformedInput, invalid
 from tallybook.core.money import COUNTER_MAX, NotANumber, bounded, parse_number, pico_from_usd, scaled
 from tallybook.core.time_window import SECOND_US, parse_instant
+from tallybook.http.body import decode_any
 from tallybook.metering.event import UsageEvent
 from tallybook.metering.normalize import METADATA_MAX
 
@@ -101,14 +102,6 @@ _DECODE_ENVELOPE = msgspec.json.Decoder(_Envelope).decode
 _DECODE_EVENT = msgspec.json.Decoder(WireEvent).decode
 
 
-def _number(text: str) -> Decimal:
-    try:
-        return Decimal(text)
-    except InvalidOperation:  # an exponent beyond 18 digits
-        return Decimal("Infinity")
-
-
-_DECODE_ANY = msgspec.json.Decoder(float_hook=_number).decode
 _ENCODE = msgspec.json.Encoder(order="deterministic", decimal_format="number").encode
 _ENCODE_AS_IT_IS = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -159,7 +152,7 @@ def _messages(sent: Sequence[WireEvent]) -> dict[int, bytes]:
 
 
 def _answers(sent: Sequence[WireEvent]) -> dict[int, Any]:
-    answers = {index: _DECODE_ANY(wire.provider_response) for index, wire in enumerate(sent) if wire.provider_response}
+    answers = {index: decode_any(wire.provider_response) for index, wire in enumerate(sent) if wire.provider_response}
     return {index: answer for index, answer in answers.items() if answer is not None}
 
 
@@ -229,7 +222,7 @@ def _metadata(raw: Raw) -> str | None:
     """Canonical JSON text: sorted keys, numbers as they were written."""
     if bytes(raw) == b"null":
         return None
-    text = _metadata_text(_DECODE_ANY(raw))
+    text = _metadata_text(decode_any(raw))
     if len(text) > METADATA_MAX:
         raise ValueError("too long")
     return text
@@ -246,7 +239,7 @@ def _metadata_text(value: Any) -> str:
 def _check_numbers(text: bytes) -> None:
     if b"Infinity" in text:
         try:
-            _DECODE_ANY(text)
+            decode_any(text)
         except msgspec.DecodeError:
             raise ValueError("holds a number beyond all bounds") from None
 
@@ -292,7 +285,7 @@ def read_field_by_field(body: bytes, content_type: str, *, strict: bool, with_me
     """As `read_events`, but slow for a large body."""
     try:
         body.decode()
-        reading = _read_lines(body, strict) if _is_ndjson(content_type) else _read_document(_DECODE_ANY(body), strict)
+        reading = _read_lines(body, strict) if _is_ndjson(content_type) else _read_document(decode_any(body), strict)
         return reading if with_messages else replace(reading, messages={})
     except UnicodeDecodeError as error:
         raise MalformedInput(f"the body is not UTF-8 (byte {error.start})") from None
@@ -328,7 +321,7 @@ class _BrokenLine:
 
 def _line(line: bytes) -> Any:
     try:
-        return _DECODE_ANY(line)
+        return decode_any(line)
     except (msgspec.DecodeError, RecursionError):
         return _BrokenLine()
 
