@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from tallybook.auth.key import Caller, Scope
+from tallybook.auth.key import Caller
 from tallybook.core.counters import COUNTERS, Counter
 from tallybook.core.errors import invalid
 from tallybook.core.ids import uid_text
@@ -18,6 +18,7 @@ from tallybook.http.document import MONEY
 from tallybook.http.metrics import Metrics
 from tallybook.http.native.event_wire import NDJSON, WireEvent, read_events
 from tallybook.http.native.provider_response import FIELD, with_answers
+from tallybook.http.sender import sender_of
 from tallybook.metering.answers import ReadAnswer
 from tallybook.metering.errors import EventConflict
 from tallybook.metering.event import Outcome, Sender, Status, Submission
@@ -223,22 +224,6 @@ class IngestEndpoint:
         )
         self._metrics.events(inserted=inserted, duplicates=duplicates, conflicts=conflicts)
         return Receipt(inserted, duplicates, conflicts, results)
-
-
-def sender_of(caller: Caller) -> Sender:
-    """The caller as metering sees it."""
-    reads = Scope.READ in caller.key.scopes
-    return Sender(
-        org_id=caller.org_id,
-        key_id=caller.key.id,
-        user_id=caller.key.user_id,
-        project_id=caller.key.project_id,
-        external_user_id=caller.on_behalf_of,
-        may_name_others=caller.may_name_others,
-        reads_org=reads and caller.is_org_admin,
-        reads_user_id=caller.key.user_id if reads else None,
-        reads_key_id=caller.key.id if reads and caller.key.user_id is None else None,
-    )
 
 
 def _known(submissions: Sequence[Submission], outcomes: Sequence[Outcome]) -> list[bytes]:

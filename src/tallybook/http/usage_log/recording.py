@@ -14,9 +14,10 @@ from tallybook.core.unit_of_work import Repeat, RepeatedWithOtherBody
 from tallybook.corrections.errors import AlreadyVoided
 from tallybook.corrections.model import Address, Wish
 from tallybook.corrections.service import CorrectionService
+from tallybook.http.sender import sender_of
 from tallybook.http.usage_log.convert import SOURCE, to_event
 from tallybook.http.usage_log.wire import RecordWanted
-from tallybook.metering.event import Sender, Status
+from tallybook.metering.event import Status
 from tallybook.metering.service import MeteringService
 
 _WIRE_NAMES = {"operation": "api_name", "usage": "units_used"}
@@ -38,7 +39,7 @@ class Recording:
         event = to_event(wanted, self._key_linked(wanted.api_key_used, caller))
         key = None if repeat is None else repeat.request.hex()
         try:
-            submissions = self._metering.prepare([event], _sender_of(caller), idempotency_key=key)
+            submissions = self._metering.prepare([event], sender_of(caller, SOURCE), idempotency_key=key)
         except InvalidInput as error:
             raise InvalidInput([Fault(("body", *_named(fault)), fault.msg) for fault in error.faults]) from None
         (outcome,) = await self._metering.commit(submissions)
@@ -64,18 +65,6 @@ class Recording:
         """The id of the key that was used, if it is the org's and the caller may name it."""
         key_id = None if key_text is None else self._auth.find_key_id(key_text, caller.org_id)
         return key_id if caller.may_name_others or key_id == caller.key.id else None
-
-
-def _sender_of(caller: Caller) -> Sender:
-    return Sender(
-        org_id=caller.org_id,
-        key_id=caller.key.id,
-        user_id=caller.key.user_id,
-        project_id=caller.key.project_id,
-        external_user_id=caller.on_behalf_of,
-        may_name_others=caller.may_name_others,
-        source=SOURCE,
-    )
 
 
 def _named(fault: Fault) -> tuple[str | int, ...]:
