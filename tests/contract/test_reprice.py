@@ -79,13 +79,15 @@ def test_it_tells_then_acts_and_is_undone_as_one(http: httpx.Client) -> None:
     did = acted(reprice(http, filter={"model": [model]}, reason="priced late"))
     assert did == {**told, "correction_id": did["correction_id"]}
     assert costs(http, model) == [("given", "5", 1), *[("priced", "0.001", 2)] * 3]
-    assert acted(reprice(http, filter={"model": model}))["matched"] == 0
+    nothing = {**told, "matched": 0, "changed": 0, "differences": []}
+    assert acted(reprice(http, filter={"model": model})) == nothing
     undone = acted(undo(http, did["correction_id"], reason="wrong price", dry_run=True))
     assert (undone["correction_id"], undone["changed"], len(undone["differences"])) == (None, 3, 2)
     assert costs(http, model)[1][0] == "priced"
     undone = acted(undo(http, did["correction_id"], reason="wrong price"))
     assert undone["changed"] == 3
     assert costs(http, model) == [("given", "5", 1), *[("unpriced", None, 3)] * 3]
+    assert acted(undo(http, did["correction_id"])) == {**nothing, "matched": 3}
     # And an undo can be undone.
     acted(undo(http, undone["correction_id"]))
     assert costs(http, model)[1:] == [("priced", "0.001", 4)] * 3

@@ -129,4 +129,5 @@ def _report(done: dict[str, Any], *, as_json: bool) -> None:
         print_json(done)
         return
     skipped = f", {done['skipped']} skipped" if done["skipped"] else ""
-    click.echo(f"{done['changed']} events corrected{skipped} as {done['correction_id']}")
+    known_as = f" as {done['correction_id']}" if done["correction_id"] else ""
+    click.echo(f"{done['changed']} events corrected{skipped}{known_as}")

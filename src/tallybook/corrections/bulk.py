@@ -65,7 +65,7 @@ class Bulk:
         while (part := await asyncio.to_thread(next, parts, None)) is not None:
             overtaken = await self._commit(part)
             changed, skipped = changed + len(part) - overtaken, skipped + overtaken
-        done = Done(correction_id, matched, changed, skipped, told.differences)
+        done = Done(correction_id if changed else None, matched, changed, skipped, told.differences)
         return await self._kept(repeat, done)
 
     async def known(self, repeat: Repeat | None) -> Done | None:
