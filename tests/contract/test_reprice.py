@@ -1,6 +1,7 @@
 """Unpriced usage gets its cost once a price is known: told beforehand, done in one go, taken back as one."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -158,6 +159,16 @@ def test_a_repeat_is_answered_alike(http: httpx.Client) -> None:
     assert acted(first)["changed"] == 2
     assert reprice(http, key, filter={"model": model}).content == first.content
     refused(reprice(http, key, filter={}), 409, "idempotency_key_reused")
+
+
+def test_a_repeat_waits_for_the_first_and_is_no_correction_of_its_own(http: httpx.Client) -> None:
+    model, key, days = unique("model"), unique("key"), 2_000 * [1]
+    used(http, model, days)
+    put_price(http, model, RATES, SINCE)
+    with ThreadPoolExecutor(3) as callers:
+        answers = list(callers.map(lambda _: reprice(http, key, filter={"model": model}), range(3)))
+    assert {acted(answer)["changed"] for answer in answers} == {len(days)}
+    assert len({answer.content for answer in answers}) == 1
 
 
 def test_unpriced_usage_is_listed_with_the_reason(http: httpx.Client) -> None:

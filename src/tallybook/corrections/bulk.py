@@ -1,7 +1,8 @@
 """Many events corrected in one go, under one id: some at a time, so that nobody waits long for the writer."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -49,6 +50,18 @@ class Bulk:
         self._corrections = corrections
         self._direct = direct
         self._rows_max = rows_max
+        self._turns = WeakValueDictionary[bytes, asyncio.Lock]()
+        """Of the repeatable requests under way."""
+
+    async def once(self, repeat: Repeat | None, act: Callable[[], Awaitable[Done]]) -> Done:
+        """What an earlier request of that key did, if there was one; else what `act` does.
+
+        A repeat of a request that is under way waits for it: acting beside it would be a correction of its own.
+        """
+        if repeat is None:
+            return await act()
+        async with self._turns.setdefault(repeat.request, asyncio.Lock()):
+            return await self._known(repeat) or await act()
 
     async def run(self, plan: Plan, matched: int, *, dry_run: bool, repeat: Repeat | None) -> Done:
         """With `repeat` what came of it is kept, and given to repeats.
@@ -68,10 +81,7 @@ class Bulk:
         done = Done(correction_id if changed else None, matched, changed, skipped, told.differences)
         return await self._kept(repeat, done)
 
-    async def known(self, repeat: Repeat | None) -> Done | None:
-        """What an earlier request of that key did, if there was one."""
-        if repeat is None:
-            return None
+    async def _known(self, repeat: Repeat) -> Done | None:
         try:
             return msgspec.convert(await self._direct.outcome(repeat, _NotYet("no outcome yet")), Done)
         except _NotYet:
@@ -101,7 +111,7 @@ class Bulk:
         return False
 
     async def _kept(self, repeat: Repeat | None, done: Done) -> Done:
-        """What is kept for repeats, which may be of another request under that key at the same time."""
+        """What is kept for repeats."""
         if repeat is None:
             return done
         return msgspec.convert(await self._direct.outcome(repeat, {"v": 1, **msgspec.to_builtins(done)}), Done)

@@ -44,14 +44,15 @@ class Repricing:
 
         Raises `TooManyToCorrect`, and as `Bulk.run`.
         """
-        known = await self._bulk.known(repeat)
-        if known is not None:
-            return known
-        matched = await asyncio.to_thread(self._count, which)
-        if matched > self._events_max:
-            raise TooManyToCorrect(self._events_max)
-        plan = partial(self._planned, which, actor, reason)
-        return await self._bulk.run(plan, matched, dry_run=dry_run, repeat=repeat)
+
+        async def act() -> Done:
+            matched = await asyncio.to_thread(self._count, which)
+            if matched > self._events_max:
+                raise TooManyToCorrect(self._events_max)
+            plan = partial(self._planned, which, actor, reason)
+            return await self._bulk.run(plan, matched, dry_run=dry_run, repeat=repeat)
+
+        return await self._bulk.once(repeat, act)
 
     def _planned(self, which: Which, actor: str, reason: str | None, correction_id: str) -> Iterator[Planned]:
         for events in self._pages(which):

@@ -40,12 +40,13 @@ class Undoing:
         `org_id` None: of whatever orgs. Raises `NoSuchCorrection`, `NotUndone` for one that gave credits back,
         `TooManyToCorrect`, and as `Bulk.run`.
         """
-        known = await self._bulk.known(repeat)
-        if known is not None:
-            return known
-        records = await asyncio.to_thread(self._records, org_id, correction_id)
-        plan = partial(self._planned, records, actor, reason)
-        return await self._bulk.run(plan, len(records), dry_run=dry_run, repeat=repeat)
+
+        async def act() -> Done:
+            records = await asyncio.to_thread(self._records, org_id, correction_id)
+            plan = partial(self._planned, records, actor, reason)
+            return await self._bulk.run(plan, len(records), dry_run=dry_run, repeat=repeat)
+
+        return await self._bulk.once(repeat, act)
 
     def _records(self, org_id: str | None, correction_id: str) -> Sequence[CorrectionRecord]:
         self._before_read()
