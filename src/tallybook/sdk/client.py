@@ -102,9 +102,10 @@ class Client:
         return _ingest_result(answer)
 
     def verify(self, *, all_orgs: bool = False) -> Record:
-        """Rebuilds balances and reservations from their facts: `difference` is null if they agree."""
+        """Rebuilds balances and reservations from their facts, however long it takes: `difference` is null if they
+        agree."""
         query = {"all_orgs": "true"} if all_orgs else {}
-        result: Record = self._transport.call("GET", "/v1/verify", query=query)
+        result: Record = self._transport.call("GET", "/v1/verify", query=query, patient=True)
         return result
 
     def backup(self, name: str, *, force: bool = False) -> Record:

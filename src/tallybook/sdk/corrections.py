@@ -43,14 +43,17 @@ class Events(Resource):
     def reprice(
         self, filters: Mapping[str, Any] | None = None, *, reason: str | None = None, dry_run: bool = False
     ) -> Record:
-        """Rates events anew, the unpriced ones by default. `dry_run`: only tells what would change."""
+        """Rates events anew, the unpriced ones by default, however long it takes.
+
+        `dry_run`: only tells what would change.
+        """
         body = {"filter": dict(filters or {}), "dry_run": dry_run, **without_none(reason=reason)}
-        return self._write("POST", "/v1/events/reprice", body)
+        return self._write("POST", "/v1/events/reprice", body, patient=True)
 
     def undo(self, correction_id: str, *, reason: str | None = None, dry_run: bool = False) -> Record:
-        """Gives every event of a correction the content it had before."""
+        """Gives every event of a correction the content it had before, however long it takes."""
         body = {"dry_run": dry_run, **without_none(reason=reason)}
-        return self._write("POST", f"/v1/corrections/{segment(correction_id)}/undo", body)
+        return self._write("POST", f"/v1/corrections/{segment(correction_id)}/undo", body, patient=True)
 
     def _correct(self, uid: str, what: str, revision: int, reason: str | None, **more: Any) -> Record:
         body = {"expected_revision": revision, **without_none(reason=reason), **more}

@@ -22,9 +22,11 @@ class Resource:
         answer: Record = self._transport.call("GET", path, query=query)
         return answer
 
-    def _write(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Record:
+    def _write(self, method: str, path: str, body: Mapping[str, Any] | None = None, *, patient: bool = False) -> Record:
         json = None if body is None else exact_json.dumps(body)
-        answer: Record = self._transport.call(method, path, json=json, idempotency_key=new_idempotency_key())
+        answer: Record = self._transport.call(
+            method, path, json=json, idempotency_key=new_idempotency_key(), patient=patient
+        )
         return answer
 
     def _pages(self, path: str, query: Query = MappingProxyType({})) -> Iterator[Record]:

@@ -70,6 +70,21 @@ def test_ingest() -> None:
     assert (result.results[0].cost_usd, result.results[1].cost_usd) == ("0.0068", None)
 
 
+@pytest.mark.parametrize(
+    ("long", "seconds"),
+    [
+        (lambda client: client.events.reprice(), None),
+        (lambda client: client.events.undo("cor_1"), None),
+        (lambda client: client.verify(), None),
+        (lambda client: client.events.void("uid", 1), 30),
+    ],
+)
+def test_what_takes_long_is_waited_for(long: Callable[[Client], Any], seconds: float | None) -> None:
+    recorder = Recorder(httpx.Response(200, json={}))
+    long(client_of(recorder))
+    assert recorder.requests[0].extensions["timeout"]["read"] == seconds
+
+
 def test_lists_follow_their_pages() -> None:
     pages = {
         "": {"data": [{"id": "1"}], "has_more": True, "next_page": "p2"},
