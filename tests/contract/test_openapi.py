@@ -210,6 +210,25 @@ def test_no_example_is_left_over(operations: Mapping[tuple[str, str], Node]) -> 
     assert set(examples()) <= {operation["operationId"] for operation in operations.values()}
 
 
+def test_a_misspelt_parameter_is_refused_wherever_there_are_any(
+    call: AppClient, operations: Mapping[tuple[str, str], Node]
+) -> None:
+    for method, path in native_with_query(operations):
+        answer = call(method, f"{path}?misspelt=1")
+        assert answer.status_code == 422, (method, path)
+        unknown = {"loc": ["query", "misspelt"], "msg": "is not known here"}
+        assert unknown in answer.json()["errors"], (method, path)
+
+
+def native_with_query(operations: Mapping[tuple[str, str], Node]) -> list[tuple[str, str]]:
+    return [
+        (method, path)
+        for (method, path), operation in operations.items()
+        if not set(operation["tags"]) & {dialect.name for dialect in FOREIGN}
+        and any(parameter["in"] == "query" for parameter in operation.get("parameters", []))
+    ]
+
+
 def test_money_has_one_schema(document: Node) -> None:
     money = {"$ref": "#/components/schemas/Money"}
     schemas = document["components"]["schemas"]

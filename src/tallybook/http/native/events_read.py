@@ -17,6 +17,7 @@ from tallybook.core.time_window import instant_text
 from tallybook.http.access import CallerOf
 from tallybook.http.native import documents
 from tallybook.http.native.filters import Filters, Instant, Texts, conditions_from, reach_from
+from tallybook.http.native.listing import KnownQuery
 from tallybook.http.native.numbers import wire_number
 from tallybook.http.query_params import Cursor
 from tallybook.http.reach import reach_of
@@ -34,6 +35,10 @@ class ChosenEvents(Filters):
 class EventsParams(ChosenEvents):
     limit: int = Field(50, ge=1, le=EVENTS_MAX)
     page: Cursor = Field(None, description="The next_page of the page before.")
+
+
+class EventParams(KnownQuery):
+    as_of: Instant | None = Field(None, description="As it was recorded by then.")
 
 
 def router(usage: UsageService) -> APIRouter:
@@ -61,8 +66,8 @@ def router(usage: UsageService) -> APIRouter:
         response_class=Response,
         openapi_extra=documents.answers(documents.EVENT, "The event"),
     )
-    def get_event(uid: str, caller: CallerOf, as_of: Annotated[Instant | None, Query()] = None) -> Response:
-        event = usage.get_event(reach_of(caller), uid, as_of)
+    def get_event(uid: str, params: Annotated[EventParams, Query()], caller: CallerOf) -> Response:
+        event = usage.get_event(reach_of(caller), uid, params.as_of)
         return Response(msgspec.json.encode(to_wire_event(event)), media_type="application/json")
 
     return routes

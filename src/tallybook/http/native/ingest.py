@@ -9,7 +9,7 @@ import msgspec
 
 from tallybook.auth.key import Caller
 from tallybook.core.counters import COUNTERS, Counter
-from tallybook.core.errors import invalid
+from tallybook.core.errors import Fault, InvalidInput, invalid
 from tallybook.core.ids import uid_text
 from tallybook.core.money import COUNTER_MAX, usd_text
 from tallybook.http.access import Gate, idempotency_key
@@ -251,9 +251,13 @@ def _may_hold_answers(body: bytes) -> bool:
 
 
 def _strict(query_string: bytes) -> bool:
-    if b"strict" not in query_string:
+    if not query_string:
         return False
-    value = parse_qs(query_string.decode("latin-1"), keep_blank_values=True).get("strict", ["false"])[-1].lower()
+    asked = parse_qs(query_string.decode("latin-1"), keep_blank_values=True)
+    unknown = [Fault(("query", name), "is not known here") for name in asked if name != "strict"]
+    if unknown:
+        raise InvalidInput(unknown)
+    value = asked.get("strict", ["false"])[-1].lower()
     if value not in ("true", "1", "false", "0"):
         raise invalid("query", "strict", msg="must be true or false")
     return value in ("true", "1")

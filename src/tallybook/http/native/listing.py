@@ -6,11 +6,13 @@ from tallybook.core.errors import invalid
 from tallybook.core.paging import BadCursor, Cursors
 
 
-class PageQuery(BaseModel):
+class KnownQuery(BaseModel):
     """Unknown parameters are refused: a mistyped filter would widen the answer."""
 
     model_config = ConfigDict(extra="forbid")
 
+
+class PageQuery(KnownQuery):
     limit: int = Field(100, ge=1, le=1000, description="Most rows of a page.")
     page: str | None = Field(None, description="`next_page` of the page before.")
 

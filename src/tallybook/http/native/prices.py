@@ -15,7 +15,7 @@ from tallybook.core.time_window import HOUR_US, MINUTE_US, SECOND_US, instant_te
 from tallybook.http.access import CallerOf, repeat_of
 from tallybook.http.document import MONEY
 from tallybook.http.native import filters
-from tallybook.http.native.listing import PageQuery, position
+from tallybook.http.native.listing import KnownQuery, PageQuery, position
 from tallybook.http.wire_model import ShortText, WireModel
 from tallybook.pricing.catalogue.changes import Change
 from tallybook.pricing.comparison import Comparison, Judged, Opinions, Verdict
@@ -207,7 +207,7 @@ class SyncShown(WireModel):
     recorded: int = Field(description="How many prices were recorded.")
 
 
-class DiffQuery(BaseModel):
+class DiffQuery(KnownQuery):
     limit: int = Field(100, ge=1, le=10_000, description="Most changes to show.")
 
 
@@ -257,7 +257,7 @@ class ComparisonShown(WireModel):
     differences_total: int
 
 
-class CompareQuery(BaseModel):
+class CompareQuery(KnownQuery):
     format: Literal["litellm"] = Field("litellm", description="Whose list the body is.")
     verdict: list[Verdict] = Field(
         [Verdict.OTHER_RATE, Verdict.NO_RATE, Verdict.NO_PRICE], description="Only differences of these kinds."

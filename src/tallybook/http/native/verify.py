@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from tallybook.corrections.verify import SumAudit
 from tallybook.http.access import CallerOf
+from tallybook.http.native.listing import KnownQuery
 from tallybook.http.reach import reach_of
 from tallybook.http.wire_model import WireModel
 from tallybook.ledger.service import LedgerService
@@ -18,7 +19,7 @@ from tallybook.settlement.verify_refunds import RefundAudit
 _ORGS_OF_A_PAGE = 1_000
 
 
-class VerifyQuery(BaseModel):
+class VerifyQuery(KnownQuery):
     all_orgs: bool = Field(False, description="Every org; cluster admins only.")
 
 
