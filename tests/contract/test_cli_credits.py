@@ -71,6 +71,12 @@ def test_an_account_from_creation_to_its_books(run: Run) -> None:
         ("credit", Decimal("100.5"), None),
     ]
     assert "45.000001" in run("transactions", "list", *named).stdout
+    for moment in (entry["createdAt"] for entry in entries):
+        newer, older = (
+            answer(run("transactions", "list", *named, "--json", bound, moment)) for bound in ("--start", "--end")
+        )
+        assert newer + older == entries
+        assert newer[-1]["createdAt"] == moment
     assert shown(run("accounts", "get", "--account", account["id"]))["balance"] == "54.999999"
     listed = run("accounts", "list", "--limit", "1")
     assert user in listed.stdout

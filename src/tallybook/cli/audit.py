@@ -5,7 +5,7 @@ from itertools import islice
 import click
 
 from tallybook.cli.connection import open_client
-from tallybook.cli.instants import instant_option
+from tallybook.cli.instants import end_option, start_option
 from tallybook.cli.options import Options, shared_options
 from tallybook.cli.output import json_option, print_json, print_rows
 
@@ -13,8 +13,8 @@ COLUMNS = ("at", "actor", "action", "subject", "before", "after", "reason")
 
 
 @click.command("audit")
-@click.option("--start", metavar="DATE", callback=instant_option, help="First instant.")
-@click.option("--end", metavar="DATE", callback=instant_option, help="The instant after the last.")
+@start_option
+@end_option
 @click.option("--actor", metavar="KEY_ID", help="Only what this key changed.")
 @click.option("--action", metavar="ACTION", help="Only this, such as key.created or event.voided.")
 @click.option("--subject", metavar="ID", help="Only changes of this key, org, price or event.")

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from tallybook.cli.connection import open_client
-from tallybook.cli.instants import instant_option
+from tallybook.cli.instants import end_option, instant_option, start_option
 from tallybook.cli.options import Options, PathType, shared_options
 from tallybook.cli.pairs import Pair, PairType
 from tallybook.files import naming
@@ -19,10 +19,8 @@ FORMATS = ("csv", "ndjson", "parquet")
 @click.command()
 @click.option("--format", "file_format", type=click.Choice(FORMATS), default="csv", show_default=True)
 @click.option("--output", "-o", type=PathType(dir_okay=False, path_type=Path), help="File. [default: standard output]")
-@click.option("--start", metavar="INSTANT", callback=instant_option, help="From this date or instant on.")
-@click.option(
-    "--end", metavar="INSTANT", callback=instant_option, help="Up to this date or instant, which is left out."
-)
+@start_option
+@end_option
 @click.option("--as-of", metavar="INSTANT", callback=instant_option, help="As it was recorded by then.")
 @click.option("--filter", "filters", multiple=True, type=PairType(), help="Only such events; may be repeated.")
 @click.option("--all-orgs", is_flag=True, help="Of every org; needs a cluster admin's key.")

@@ -1,7 +1,9 @@
 """Instants as people and files write them, turned into RFC 3339 in UTC."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import click
@@ -105,3 +107,11 @@ def instant_option(ctx: click.Context, param: click.Parameter, value: str | None
         return day_or_instant(value, UTC)
     except BadInstant as error:
         raise click.BadParameter(f"{value!r} {error}") from None
+
+
+start_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
+    "--start", metavar="INSTANT", callback=instant_option, help="From this date or instant on."
+)
+end_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
+    "--end", metavar="INSTANT", callback=instant_option, help="Up to this date or instant, which is left out."
+)

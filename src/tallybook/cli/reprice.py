@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from tallybook.cli.connection import open_client
-from tallybook.cli.instants import instant_option
+from tallybook.cli.instants import end_option, start_option
 from tallybook.cli.options import Options, shared_options
 from tallybook.cli.output import json_option, print_json, print_rows
 
@@ -24,8 +24,8 @@ UNPRICED = ("uid", "occurred_at", "kind", "provider", "model", "unpriced_reason"
 _YES = click.option("--yes", is_flag=True, help="Do not ask; needed with --json and where no one can be asked.")
 _REASON = click.option("--reason", help="Kept with each correction.")
 _RANGE = (
-    click.option("--from", "start", metavar="DATE", callback=instant_option, help="First instant of the range."),
-    click.option("--to", "end", metavar="DATE", callback=instant_option, help="The instant after the range."),
+    start_option,
+    end_option,
     click.option("--provider", help="Only events of this provider."),
     click.option("--model", help="Only events of this model."),
 )

@@ -1,12 +1,14 @@
 """`tallybook transactions`: read the ledger."""
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
 import click
 
 from tallybook.cli.connection import open_client
+from tallybook.cli.instants import end_option, start_option
 from tallybook.cli.ledger_options import limit_option, optional_account_options
 from tallybook.cli.options import Options, shared_options
 from tallybook.cli.output import json_option, print_json, print_rows
@@ -31,8 +33,8 @@ def transactions() -> None:
 
 @transactions.command("list")
 @optional_account_options
-@click.option("--from", "start", metavar="DATE", help="First day, or first instant.")
-@click.option("--to", "end", metavar="DATE", help="Last day, or last instant.")
+@start_option
+@end_option
 @limit_option
 @shared_options
 @json_option
@@ -46,8 +48,13 @@ def list_transactions(
 ) -> None:
     """List credits and debits, newest first, of one account or of all."""
     with open_client(options) as client:
-        rows = list(islice(client.transactions.all(**account, start=start, end=end), limit))
+        last = None if end is None else _instant_before(end)  # in the Credits API the end itself counts
+        rows = list(islice(client.transactions.all(**account, start=start, end=last), limit))
     if as_json:
         print_json(rows)
     else:
         print_rows(rows, COLUMNS, empty="no transactions")
+
+
+def _instant_before(end: str) -> str:
+    return (datetime.fromisoformat(end) - timedelta(microseconds=1)).isoformat()
