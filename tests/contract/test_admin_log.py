@@ -59,6 +59,19 @@ def test_keys_orgs_settings_and_prices_with_what_they_were(org: Org) -> None:
     (line,) = lines(org.admin, action="price.recorded")
     assert line["after"]["rates"] == {"input_tokens": {"usd": "2.5", "per": 1000000}}
     assert line["after"]["effective_from"] == "2020-01-01T00:00:00Z"
+    assert line["after"]["daily"] is None
+
+
+@pytest.mark.parametrize(
+    "daily",
+    [{"from": "22:00", "to": "06:30:15"}, {"from": "00:00", "to": "12:00", "weekdays": ["mon", "sun"]}],
+)
+def test_a_daily_window_is_told_as_it_is_given(org: Org, daily: dict[str, Any]) -> None:
+    price = {"model": "nightly", "effective_from": "2021-01-01T00:00:00Z", "daily": daily}
+    rates = {"input_tokens": {"usd": "1", "per": 1000}}
+    made = org.admin.put("/v1/prices", json={**price, "rates": rates}).raise_for_status().json()
+    ((_, _, after),) = told(org.admin, made["id"])
+    assert after["daily"] == made["daily"] == daily
 
 
 def test_corrections_with_both_revisions_and_their_reasons(org: Org) -> None:
@@ -84,6 +97,8 @@ def test_corrections_with_both_revisions_and_their_reasons(org: Org) -> None:
     assert (voided[0], voided[1]["revision"], voided[2]) == ("event.voided", 2, None)
     assert (restored[0], restored[1], restored[2]["revision"]) == ("event.restored", None, 3)
     found = lines(org.admin, subject=uid)
+    undone = org.admin.post(f"/v1/corrections/{found[0]['correction_id']}/undo", json={"dry_run": True})
+    assert undone.raise_for_status().json()["changed"] == 1
     assert [line["reason"] for line in found] == ["it did", "never happened", "miscounted"]
     (admin_id,) = {line["actor"] for line in found}
     assert lines(org.admin, actor=admin_id, action="event.voided", subject=uid) == [found[1]]

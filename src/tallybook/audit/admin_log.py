@@ -13,12 +13,16 @@ from tallybook.core.unit_of_work import JournalEntry
 
 
 class Line(NamedTuple):
-    """`id` is unique, and orders lines of the same instant. `at_us` in microseconds; `reason` as it was given."""
+    """`id` is unique, and orders lines of the same instant. `at_us` in microseconds; `reason` as it was given.
+
+    `correction_id` of a correction is what an undo names: a bulk one has many lines.
+    """
 
     at_us: int
     id: str
     entry: JournalEntry
     reason: str | None = None
+    correction_id: str | None = None
 
     @property
     def place(self) -> tuple[int, str]:

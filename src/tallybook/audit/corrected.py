@@ -25,7 +25,7 @@ def line_of(org_id: str, recorded: CorrectionRecord, before: EventRecord | None,
     if was is not None and is_now is not None:
         was, is_now = _differing(was, is_now), _differing(is_now, was)
     entry = JournalEntry(org_id, recorded.actor, ACTIONS[recorded.action], recorded.uid, was, is_now)
-    return Line(recorded.recorded_at_us, line_id(recorded), entry, recorded.reason)
+    return Line(recorded.recorded_at_us, line_id(recorded), entry, recorded.reason, recorded.id)
 
 
 def line_id(recorded: CorrectionRecord) -> str:

@@ -9,7 +9,7 @@ from tallybook.cli.instants import end_option, start_option
 from tallybook.cli.options import Options, shared_options
 from tallybook.cli.output import json_option, print_json, print_rows
 
-COLUMNS = ("at", "actor", "action", "subject", "before", "after", "reason")
+COLUMNS = ("at", "actor", "action", "subject", "before", "after", "reason", "correction_id")
 
 
 @click.command("audit")

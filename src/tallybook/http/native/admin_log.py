@@ -13,7 +13,9 @@ from tallybook.core.unit_of_work import Record
 from tallybook.http.access import CallerOf
 from tallybook.http.native.filters import Instant
 from tallybook.http.native.listing import PageQuery, position
+from tallybook.http.native.prices import to_wire_daily
 from tallybook.http.wire_model import ShortText, WireModel
+from tallybook.pricing.price import DailyWindow
 from tallybook.pricing.service import CLUSTER
 
 
@@ -36,6 +38,7 @@ class LineShown(WireModel):
     before: dict[str, Any] | None = Field(description="What it was before, or what of it; null: it did not exist.")
     after: dict[str, Any] | None = Field(description="What it is since, or what of it; null: it is no more.")
     reason: str | None = Field(description="As it was given, for a correction.")
+    correction_id: str | None = Field(description="Of a correction: what an undo takes.")
 
 
 class LinePage(WireModel):
@@ -88,11 +91,12 @@ def _to_wire(line: Line) -> LineShown:
         before=_shown(entry.before),
         after=_shown(entry.after),
         reason=line.reason,
+        correction_id=line.correction_id,
     )
 
 
 def _shown(record: Record | None) -> dict[str, Any] | None:
-    """The record in words of the wire: instants as text."""
+    """The record in words of the wire: instants and times of day as text."""
     if record is None:
         return None
     return {_name(name): _value(name, value) for name, value in record.items()}
@@ -103,4 +107,6 @@ def _name(name: str) -> str:
 
 
 def _value(name: str, value: Any) -> Any:
+    if name == "daily" and value is not None:
+        return to_wire_daily(DailyWindow(**value)).model_dump(by_alias=True)
     return instant_text(value) if name.endswith("_us") and isinstance(value, int) else value

@@ -377,7 +377,7 @@ def to_wire_price(price: Price) -> PriceShown:
         mode=price.mode,
         effective_from=instant_text(price.effective_from_us),
         effective_to=instant_text_or_none(price.effective_to_us),
-        daily=_to_wire_daily(price.daily),
+        daily=None if price.daily is None else to_wire_daily(price.daily),
         when=dict(price.when),
         rates=_to_wire_rates(price.rates),
         source=price.source,
@@ -397,9 +397,7 @@ def _to_wire_tiers(rate: Rate) -> list[TierShown]:
     return [TierShown(above=tier.above, usd=f"{tier.usd:f}") for tier in rate.tiers]
 
 
-def _to_wire_daily(daily: DailyWindow | None) -> DailyShown | None:
-    if daily is None:
-        return None
+def to_wire_daily(daily: DailyWindow) -> DailyShown:
     weekdays = [_WEEKDAYS[day] for day in daily.weekdays]
     return DailyShown(start=_time_text(daily.start_us), end=_time_text(daily.end_us), weekdays=weekdays)
 
@@ -473,7 +471,7 @@ def _to_wire_change(change: Change) -> ChangeShown:
         model=price.model,
         mode=price.mode,
         effective_from=instant_text(change.at_us),
-        daily=_to_wire_daily(price.daily),
+        daily=None if price.daily is None else to_wire_daily(price.daily),
         when=dict(price.when),
         rates_before=None if change.before is None else _to_wire_rates(change.before),
         rates_after=None if change.ends else _to_wire_rates(price.rates),
