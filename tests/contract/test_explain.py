@@ -63,6 +63,18 @@ def test_each_line_is_units_times_rate(http: httpx.Client) -> None:
     assert (found["corrections"], len(found["revisions"]), found["transactions"]) == ([], 1, [])
 
 
+def test_the_price_is_shown_as_it_was_put(http: httpx.Client) -> None:
+    price = {
+        "model": "by-night",
+        "effective_from": "2020-01-01T00:00:00Z",
+        "daily": {"from": "22:00", "to": "06:00", "weekdays": ["fri", "sat"]},
+        "rates": {"input_tokens": {"usd": "1", "per": 10**6, "tiers": [{"above": 100, "usd": "2"}]}},
+    }
+    put = http.put("/v1/prices", json=price).raise_for_status().json()
+    night = {"model": "by-night", "occurred_at": "2026-01-31T23:00:00Z", "usage": {"input_tokens": 50}}
+    assert explained(http, recorded(http, **night))["price"] == put
+
+
 @pytest.mark.parametrize(
     ("told", "pricing", "because"),
     [

@@ -69,7 +69,7 @@ def _explanation(trail: Trail) -> dict[str, Any]:
             "lines": _lines(trail.lines),
             "unpriced_units": event.unpriced_units,
         },
-        "price": None if trail.price is None else to_wire_price(trail.price).model_dump(),
+        "price": None if trail.price is None else to_wire_price(trail.price).model_dump(by_alias=True),
         "recomputed": {"at_its_time": _recomputed(trail.at_its_time), "today": _recomputed(trail.today)},
         "corrections": [to_wire_correction(each) for each in trail.corrections],
         "revisions": [to_wire_event(each) for each in trail.revisions],
