@@ -220,6 +220,16 @@ def test_a_misspelt_parameter_is_refused_wherever_there_are_any(
         assert unknown in answer.json()["errors"], (method, path)
 
 
+def test_native_parameters_of_a_query_are_described(operations: Mapping[tuple[str, str], Node]) -> None:
+    silent = [
+        (*route, parameter["name"])
+        for route in native_with_query(operations)
+        for parameter in operations[route]["parameters"]
+        if parameter["in"] == "query" and not (parameter.get("description") or parameter["schema"].get("description"))
+    ]
+    assert silent == []
+
+
 def native_with_query(operations: Mapping[tuple[str, str], Node]) -> list[tuple[str, str]]:
     return [
         (method, path)

@@ -33,7 +33,7 @@ class ChosenEvents(Filters):
 
 
 class EventsParams(ChosenEvents):
-    limit: int = Field(50, ge=1, le=EVENTS_MAX)
+    limit: int = Field(50, ge=1, le=EVENTS_MAX, description="Most events of a page.")
     page: Cursor = Field(None, description="The next_page of the page before.")
 
 

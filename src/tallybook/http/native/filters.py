@@ -48,32 +48,32 @@ class Filters(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    kind: Texts = []
-    provider: Texts = []
-    model: Texts = []
-    operation: Texts = []
-    project_id: Texts = []
-    team_id: Texts = []
-    user_id: Texts = []
-    external_user_id: Texts = []
-    api_key_id: Texts = []
-    account_id: Texts = []
-    context: Texts = []
-    service_tier: Texts = []
-    batch: Flags = []
-    background: Flags = []
-    image_size: Texts = []
-    image_quality: Texts = []
-    image_operation: Texts = []
-    vector_store_id: Texts = []
-    context_level: Texts = []
-    api_source: Texts = []
-    session_kind: Texts = []
-    session_id: Texts = []
-    endpoint: Texts = []
-    transaction_id: Texts = []
-    pricing: Texts = []
-    org_id: Texts = []
+    kind: Texts = Field([], description="What was used, such as completion or sandbox.")
+    provider: Texts = Field([], description="Who served the model.")
+    model: Texts = Field([], description="The model, as events name it.")
+    operation: Texts = Field([], description="What was done.")
+    project_id: Texts = Field([], description="The project.")
+    team_id: Texts = Field([], description="The team.")
+    user_id: Texts = Field([], description="The platform user; members may name themselves only.")
+    external_user_id: Texts = Field([], description="The end user of the caller's own.")
+    api_key_id: Texts = Field([], description="Id of the key that the usage counts for.")
+    account_id: Texts = Field([], description="Id of the account that it is billed to.")
+    context: Texts = Field([], description="customer, or system where no customer is billed.")
+    service_tier: Texts = Field([], description="The tier of the call.")
+    batch: Flags = Field([], description="Whether it was made through a batch.")
+    background: Flags = Field([], description="Whether it was run in the background.")
+    image_size: Texts = Field([], description="The size of images, such as 1024x1024.")
+    image_quality: Texts = Field([], description="The quality of images, such as hd.")
+    image_operation: Texts = Field([], description="What was done with images, such as image.edit.")
+    vector_store_id: Texts = Field([], description="Id of the vector store.")
+    context_level: Texts = Field([], description="How much context a web search had.")
+    api_source: Texts = Field([], description="Where the API was called from.")
+    session_kind: Texts = Field([], description="What kind of sandbox it was.")
+    session_id: Texts = Field([], description="Id of the session.")
+    endpoint: Texts = Field([], description="The endpoint that was called.")
+    transaction_id: Texts = Field([], description="Id of the transaction that paid for it.")
+    pricing: Texts = Field([], description="How it came by its cost: priced, free, given, unpriced or unreported.")
+    org_id: Texts = Field([], description="The organization; only cluster admins may name others than their own.")
 
     org_ids: Texts = Field([], description="Look into these organizations instead; cluster admins only.")
     all_orgs: bool = Field(False, description="Look into every organization; cluster admins only.")

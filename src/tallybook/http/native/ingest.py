@@ -81,8 +81,18 @@ def _document() -> Mapping[str, Any]:
         "description": "A given cost; rated from the price table by default.",
     }
     schemas["Result"]["properties"]["cost_usd"] = {"anyOf": [MONEY, {"type": "null"}]}
-    query = {"name": "strict", "in": "query", "schema": {"type": "boolean", "default": False}}
-    repeat = {"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "maxLength": 255}}
+    query = {
+        "name": "strict",
+        "in": "query",
+        "description": "Refuse fields that no event has, in place of ignoring them.",
+        "schema": {"type": "boolean", "default": False},
+    }
+    repeat = {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": "Gives events without an id one that is the same when the call is repeated.",
+        "schema": {"type": "string", "maxLength": 255},
+    }
     operation = {
         "operationId": "ingest_events",
         "tags": ["events"],

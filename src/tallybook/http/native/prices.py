@@ -68,10 +68,12 @@ class When(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    context_level: ShortText | None = None
-    image_operation: ShortText | None = None
-    image_quality: ShortText | None = None
-    image_size: ShortText | None = None
+    context_level: ShortText | None = Field(default=None, description="How much context a web search had.")
+    image_operation: ShortText | None = Field(
+        default=None, description="What was done with images, such as image.edit."
+    )
+    image_quality: ShortText | None = Field(default=None, description="The quality of images, such as hd.")
+    image_size: ShortText | None = Field(default=None, description="The size of images, such as 1024x1024.")
 
 
 class TierWanted(BaseModel):
@@ -167,7 +169,7 @@ class PriceQuery(PageQuery):
 class ResolveQuery(When):
     model: ShortText = Field(description="As events name it.")
     provider: ShortText | None = Field(None, description="As events name it.")
-    mode: Mode = Mode.STANDARD
+    mode: Mode = Field(Mode.STANDARD, description="How the call is made.")
     at: filters.Instant | None = Field(None, description="When the event occurs; now by default.")
     limit: int = Field(100, ge=1, le=1000, description="Most candidates to show.")
 

@@ -84,8 +84,8 @@ def router(usage: UsageService) -> APIRouter:
     def query_usage(
         params: Annotated[UsageParams, Query()],
         caller: CallerOf,
-        accept: Annotated[str, Header()] = "",
-        if_none_match: Annotated[str, Header()] = "",
+        accept: Annotated[str, Header(include_in_schema=False)] = "",
+        if_none_match: Annotated[str, Header(description="The ETag of an answer: 304 if it still holds.")] = "",
     ) -> Response:
         as_csv = params.format is Format.CSV or (params.format is None and _prefers_csv(accept))
         query = _query_of(params, caller, whole=as_csv and params.page is None)
