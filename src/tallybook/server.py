@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
     from tallybook.wiring import Tallybook
 
 log = logging.getLogger("tallybook.server")
-
-# FastAPI's models of the OpenAPI document take a tenth of a start to build: who asks for it first waits for them.
-BaseModel.model_config = ConfigDict(defer_build=True)
 
 
 class CannotStart(Exception):
@@ -82,6 +80,7 @@ def _opened(settings: Settings) -> "Tallybook":
         with ThreadPoolExecutor(1) as beside:
             folder = beside.submit(open_data_folder, settings, reach=kill_at(os.environ.get("TALLYBOOK_FAILPOINT")))
             # Only now, as it loads the web framework and all rooms, for about as long as the files take.
+            _load_framework()
             from tallybook.wiring import build
 
             return build(folder.result())
@@ -94,6 +93,16 @@ def _opened(settings: Settings) -> "Tallybook":
         OSError,
     ) as error:
         raise CannotStart(str(error)) from error
+
+
+def _load_framework() -> None:
+    """Its models of an OpenAPI document take a tenth of a start to build: whoever asks for one first waits for them.
+
+    Those of requests are built with their routes: pydantic warns of what the framework adds to one that is built late.
+    """
+    BaseModel.model_config = ConfigDict(defer_build=True)
+    import_module("fastapi")
+    BaseModel.model_config = ConfigDict()
 
 
 def tune_process() -> None:
