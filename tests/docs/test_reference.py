@@ -27,7 +27,7 @@ from tallybook.http.native.events_read import EventsParams
 from tallybook.http.native.filters import Filters
 from tallybook.http.native.keys import KeyShown, KeyWanted
 from tallybook.http.native.orgs import OrgWanted
-from tallybook.http.native.prices import (
+from tallybook.http.native.prices_wire import (
     CandidateShown,
     ChangeShown,
     DailyWanted,

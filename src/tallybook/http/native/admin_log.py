@@ -13,7 +13,7 @@ from tallybook.core.unit_of_work import Record
 from tallybook.http.access import CallerOf
 from tallybook.http.native.filters import Instant
 from tallybook.http.native.listing import PageQuery, position
-from tallybook.http.native.prices import to_wire_daily
+from tallybook.http.native.prices_convert import to_wire_daily
 from tallybook.http.wire_model import ShortText, WireModel
 from tallybook.pricing.price import DailyWindow
 from tallybook.pricing.service import CLUSTER

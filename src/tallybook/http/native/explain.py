@@ -19,7 +19,7 @@ from tallybook.http.native.corrections import to_wire_correction
 from tallybook.http.native.documents import EXPLANATION, answers
 from tallybook.http.native.events_read import to_wire_event, unpriced_reason
 from tallybook.http.native.numbers import wire_number
-from tallybook.http.native.prices import to_wire_price
+from tallybook.http.native.prices_convert import to_wire_price
 from tallybook.http.reach import reach_of
 from tallybook.ledger.model import Transaction
 from tallybook.metering.event import UsageEvent
