@@ -8,7 +8,7 @@ from tallybook.backups.errors import NotRestorable
 from tallybook.backups.restore import DRAFT
 from tallybook.core.clock import Clock, SystemClock
 from tallybook.core.errors import StorageDamaged
-from tallybook.core.failpoints import Reach, go_on
+from tallybook.core.failpoints import AtFailpoint, go_on
 from tallybook.files import EVENTS, LEDGER, MESSAGES, SECRET
 from tallybook.settings import Settings
 from tallybook.storage.duckdb.engine import DuckEngine
@@ -26,7 +26,7 @@ class DataFolder:
 
     settings: Settings
     clock: Clock
-    reach: Reach
+    reach: AtFailpoint
     secret: bytes
     duck: DuckEngine
     events: DuckEventStore
@@ -34,7 +34,7 @@ class DataFolder:
     messages: SqliteEngine
 
 
-def open_data_folder(settings: Settings, clock: Clock | None = None, reach: Reach = go_on) -> DataFolder:
+def open_data_folder(settings: Settings, clock: Clock | None = None, reach: AtFailpoint = go_on) -> DataFolder:
     """`reach` is called at the failpoints of the ledger file and of settlement.
 
     Each file is read through, as far as that goes in `start_check_seconds`. Raises `NotRestorable`, `StorageDamaged`,

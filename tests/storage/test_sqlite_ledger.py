@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tallybook.core.clock import SystemClock
-from tallybook.core.failpoints import Failpoint, Reach, kill_at
+from tallybook.core.failpoints import AtFailpoint, Failpoint, kill_at
 from tallybook.core.unit_of_work import Writes
 from tallybook.ledger.model import Address, Status
 from tallybook.ledger.store import LedgerStore
@@ -169,7 +169,7 @@ def tell_until_killed(folder: Path, point: Failpoint, times: int) -> list[str]:
     return answered
 
 
-def tell(folder: Path, reach: Reach, answers: int) -> None:
+def tell(folder: Path, reach: AtFailpoint, answers: int) -> None:
     """Holds, settles, and sweeps one of the overdue holds that it begins with, again and again."""
     begun: list[bool] = []
     room = OpenLedger(folder, reach=lambda point: reach(point) if begun else None)

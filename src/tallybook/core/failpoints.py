@@ -27,7 +27,7 @@ class Failpoint(StrEnum):
     UNLINKED = "unlinked"  # events are stored, the links from their transactions are not
 
 
-Reach = Callable[[Failpoint], None]
+AtFailpoint = Callable[[Failpoint], None]
 """Called with each failpoint as it is reached."""
 
 
@@ -35,7 +35,7 @@ def go_on(point: Failpoint) -> None:
     """What production does at every failpoint: nothing."""
 
 
-def kill_at(text: str | None) -> Reach:
+def kill_at(text: str | None) -> AtFailpoint:
     """Ends the process (SIGKILL) at what the text names: `before_commit`, or `before_commit:3` for the third time.
 
     Without a text nothing happens. Raises `ValueError` for a name that is none.

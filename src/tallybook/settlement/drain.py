@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from tallybook.core.errors import Overloaded
-from tallybook.core.failpoints import Failpoint, Reach
+from tallybook.core.failpoints import AtFailpoint, Failpoint
 from tallybook.corrections.model import Change
 from tallybook.metering.event import Outcome, Status, Submission
 from tallybook.settlement.store import Outbox, Waiting
@@ -36,7 +36,7 @@ class Drain:
         outbox: Outbox,
         deliver: Callable[[Iterable[Sequence[Submission]]], Sequence[Outcome]],
         catch_up: Callable[[], None],
-        reach: Reach,
+        reach: AtFailpoint,
         apply: Callable[[Sequence[Change]], None] = lambda changes: None,
     ) -> None:
         self._outbox = outbox

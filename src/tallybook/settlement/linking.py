@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import msgspec
 
 from tallybook.core.errors import Fault, InvalidInput
-from tallybook.core.failpoints import Failpoint, Reach
+from tallybook.core.failpoints import AtFailpoint, Failpoint
 from tallybook.ledger.service import LedgerService
 from tallybook.metering.event import Outcome, Sender, Status, Submission
 from tallybook.metering.service import MeteringService
@@ -23,7 +23,7 @@ class Linking:
         events: BilledEvents,
         ledger: LedgerService,
         metering: MeteringService,
-        reach: Reach,
+        reach: AtFailpoint,
     ) -> None:
         self._store = store
         self._events = events

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tallybook.core.failpoints import Reach, go_on
+from tallybook.core.failpoints import AtFailpoint, go_on
 from tallybook.core.time_window import SECOND_US
 from tallybook.core.unit_of_work import Repeat
 from tallybook.ledger.model import (
@@ -40,7 +40,7 @@ class OpenLedger:
     folder: Path
     clock: StillClock = field(default_factory=StillClock)
     list_rows_max: int = 100
-    reach: Reach = go_on
+    reach: AtFailpoint = go_on
     runner: asyncio.Runner = field(default_factory=asyncio.Runner)
 
     def __post_init__(self) -> None:

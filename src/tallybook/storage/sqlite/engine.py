@@ -17,7 +17,7 @@ import msgspec
 
 from tallybook.core.clock import Clock
 from tallybook.core.errors import Overloaded, Refusal, StorageDamaged, StorageFull
-from tallybook.core.failpoints import Failpoint, Reach, go_on
+from tallybook.core.failpoints import AtFailpoint, Failpoint, go_on
 from tallybook.core.group_commit import GroupWriter
 from tallybook.core.unit_of_work import (
     Effect,
@@ -114,7 +114,7 @@ class SqliteEngine:
         page_bytes: int = 4096,
         queue_max: int = 10_000,
         flush_max: int = 1_000,
-        reach: Reach = go_on,
+        reach: AtFailpoint = go_on,
     ) -> None:
         self.path = path
         self.reach = reach
