@@ -18,6 +18,7 @@ from tallybook.http.access import Gate
 from tallybook.http.app import create_app
 from tallybook.http.gateway import Gateway
 from tallybook.http.metrics import Metrics
+from tallybook.http.mounting import Mounted
 from tallybook.http.native import errors, keys, orgs
 from tallybook.http.rates import KeyRates
 from tallybook.orgs.model import DEFAULT_ORG
@@ -109,12 +110,10 @@ def client_of(rooms: AdminRooms) -> AppClient:
     """A client of an app that has the routes of keys and orgs alone."""
     cursors = Cursors(SECRET)
     app = create_app(
-        [keys.router(rooms.auth, cursors), orgs.router(rooms.orgs, cursors)],
+        [Mounted(errors.DIALECT, [keys.router(rooms.auth, cursors), orgs.router(rooms.orgs, cursors)])],
         {},
-        [errors.DIALECT],
         Gate(rooms.auth, KeyRates(rooms.clock, {})),
         Metrics(),
-        raw_documents=list,
         lifespan=_no_lifespan,
         body_bytes_max=2**20,
         cors_origins=[],

@@ -281,7 +281,7 @@ def test_bulk_corrections_and_explanations_are_described() -> None:
 def test_every_metric_is_named() -> None:
     metrics = Metrics()
     exposed = set(re.findall(r"^# TYPE (tallybook_\w+) (?:counter|histogram)$", metrics.exposition().decode(), re.M))
-    wired = set(re.findall(r'"(tallybook_\w+)"', (pages.ROOT / "src/tallybook/wiring.py").read_text()))
+    wired = set(re.findall(r'"(tallybook_\w+)"', (pages.ROOT / "src/tallybook/wiring/app.py").read_text()))
     assert exposed | wired == {name for name in pages.codes(pages.read(OPERATE)) if name.startswith("tallybook_")}
 
 

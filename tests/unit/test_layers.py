@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "tallybook"
-KNOW_ENGINES = {"data_folder.py", "wiring.py", "server.py"}
+KNOW_ENGINES = {"data_folder.py", "wiring/__init__.py", "wiring/stores.py", "server.py"}
 ENGINES = ("tallybook.storage", "duckdb", "sqlite3", "nanoarrow")
 
 
@@ -49,6 +49,6 @@ def test_only_the_start_knows_the_engines(path: Path) -> None:
 
 
 def test_the_search_itself_finds_engines_and_nothing_else() -> None:
-    assert engines_in(imported(SOURCE / "wiring.py"))
+    assert engines_in(imported(SOURCE / "wiring" / "stores.py"))
     assert engines_in(iter(["duckdb", "tallybook.storage.sqlite.keys"])) == {"duckdb", "tallybook.storage.sqlite.keys"}
     assert engines_in(iter(["tallybook.storage_of_words", "sqlite3x", "tallybook.core"])) == set()

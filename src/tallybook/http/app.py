@@ -1,10 +1,9 @@
 """The whole HTTP surface: framework routes, raw routes beside them, one table of dialects, one OpenAPI document."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
@@ -14,14 +13,14 @@ from tallybook import __version__
 from tallybook.core.errors import Fault, InvalidInput, MalformedInput, TallybookError
 from tallybook.http import docs_page
 from tallybook.http.access import Gate
-from tallybook.http.dialect import Dialect, InternalError, MethodNotAllowed, UnknownRoute
+from tallybook.http.dialect import InternalError, MethodNotAllowed, UnknownRoute
 from tallybook.http.document import complete_document
-from tallybook.http.gateway import App, Dialects, Gateway
+from tallybook.http.gateway import Dialects, Gateway
 from tallybook.http.metrics import Metrics
+from tallybook.http.mounting import Mounted, RawRoutes
 from tallybook.http.wire_model import in_words
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
-RawRoutes = Mapping[str, Mapping[str, App]]
 
 DESCRIPTION = """
 A self-hosted usage book: meters every call, prices it exactly and answers who used what, when, at what cost.
@@ -31,19 +30,19 @@ Authenticate with `Authorization: Bearer <key>` or `X-API-Key: <key>`. Every ans
 
 
 def create_app(
-    routers: Sequence[APIRouter],
-    raw: RawRoutes,
-    dialects: Sequence[Dialect],
+    mounted: Sequence[Mounted],
+    more_raw: RawRoutes,
     gate: Gate,
     metrics: Metrics,
     *,
-    raw_documents: Callable[[], Sequence[Mapping[str, Any]]],
     lifespan: Lifespan,
     body_bytes_max: int,
     cors_origins: Sequence[str],
     access_log: bool,
 ) -> Gateway:
-    """`raw_documents` gives OpenAPI parts that the framework does not know: `paths` of raw routes, and `schemas`."""
+    dialects = [each.dialect for each in mounted]
+    routers = [router for each in mounted for router in each.routers]
+    raw = {path: methods for part in (*(each.raw for each in mounted), more_raw) for path, methods in part.items()}
     table = Dialects(dialects)
     inner = FastAPI(
         title="Tallybook",
@@ -61,7 +60,7 @@ def create_app(
     inner.include_router(docs_page.router(inner.title, str(inner.openapi_url)))
     routes = [route for router in routers for route in router.routes]
     _word_errors(inner, table, raw, routes)
-    complete_document(inner, routes, raw_documents, table, dialects)
+    complete_document(inner, routes, lambda: [each.document() for each in mounted], table, dialects)
     return Gateway(
         inner,
         raw,

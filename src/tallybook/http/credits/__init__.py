@@ -1,9 +1,8 @@
 """The credits dialect: the ledger's API, as clients of credits.dev speak it."""
 
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from tallybook.analytics.service import UsageService
 from tallybook.http.credits.accounts import Accounts
 from tallybook.http.credits.endpoints import document, raw_routes, router
 from tallybook.http.credits.errors import DIALECT
@@ -14,33 +13,27 @@ from tallybook.http.credits.reservations import Reservations
 from tallybook.http.credits.transactions import Transactions
 from tallybook.http.credits.usage_list import Usages
 from tallybook.http.credits.usage_record import UsageRecords
-from tallybook.ledger.service import LedgerService
-from tallybook.orgs.model import OrgSettings
-from tallybook.plans.service import PlanService
-from tallybook.pricing.service import PricingService
-from tallybook.settlement.service import SettlementService
+from tallybook.http.mounting import Edge, Mounted, Rooms
 
-__all__ = ["DIALECT", "document", "operations", "raw_routes", "router"]
+__all__ = ["DIALECT", "mounted"]
 
 
-def operations(
-    ledger: LedgerService,
-    plans: PlanService,
-    pricing: PricingService,
-    usage: UsageService,
-    settlement: SettlementService,
-    settings_of: Callable[[str], OrgSettings],
-    *,
-    list_rows_max: int,
-) -> list[Operation[Any]]:
+def mounted(rooms: Rooms, edge: Edge) -> Mounted:
+    operations = _operations(rooms, edge.list_rows_max)
+    raw = raw_routes(operations, edge.gate, body_bytes_max=edge.body_bytes_max)
+    return Mounted(DIALECT, [router(operations)], raw, partial(document, operations))
+
+
+def _operations(rooms: Rooms, list_rows_max: int) -> list[Operation[Any]]:
     """Every operation of the dialect, in the order of the contract."""
-    usages = Usages(usage, ledger, settlement.usage_of, list_rows_max=list_rows_max)
+    ledger, settlement = rooms.ledger, rooms.settlement
+    usages = Usages(rooms.usage, ledger, settlement.usage_of, list_rows_max=list_rows_max)
     return [
         *Accounts(ledger).operations,
-        *Plans(plans).operations,
+        *Plans(rooms.plans).operations,
         *Transactions(ledger, usages).operations,
-        *Reservations(ledger, settlement, settings_of).operations,
+        *Reservations(ledger, settlement, rooms.orgs.settings_of).operations,
         *UsageRecords(settlement).operations,
         *usages.operations,
-        *Models(pricing).operations,
+        *Models(rooms.pricing).operations,
     ]

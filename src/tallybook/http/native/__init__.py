@@ -1,25 +1,19 @@
 """The native dialect: everything that no foreign format claims."""
 
-from pathlib import Path
+from collections.abc import Mapping
+from typing import Any
 
-from fastapi import APIRouter
-
-from tallybook.analytics.service import UsageService
-from tallybook.audit.admin_log import AdminLog
-from tallybook.audit.service import AuditService
-from tallybook.auth.service import AuthService
-from tallybook.backups.service import BackupService
-from tallybook.core.paging import Cursors
-from tallybook.corrections.repricing import Repricing
-from tallybook.corrections.service import CorrectionService
-from tallybook.corrections.undoing import Undoing
+from tallybook.http import ops
+from tallybook.http.mounting import Edge, Mounted, Rooms
 from tallybook.http.native import (
     admin_log,
     backup,
     corrections,
+    documents,
     events_read,
     explain,
     export,
+    ingest,
     keys,
     orgs,
     prices,
@@ -27,41 +21,44 @@ from tallybook.http.native import (
     usage,
     verify,
 )
-from tallybook.http.native.documents import DOCUMENT
 from tallybook.http.native.errors import DIALECT
-from tallybook.orgs.service import OrgService
-from tallybook.pricing.service import PricingService
 
-__all__ = ["DIALECT", "DOCUMENT", "routers"]
+__all__ = ["DIALECT", "mounted"]
 
 
-def routers(
-    auth: AuthService,
-    org_service: OrgService,
-    pricing: PricingService,
-    usage_service: UsageService,
-    audits: verify.Audits,
-    correcting: CorrectionService,
-    repricing_service: Repricing,
-    undoing: Undoing,
-    explaining: AuditService,
-    log: AdminLog,
-    backups: BackupService,
-    exports_dir: Path,
-    cursors: Cursors,
-    read_litellm: prices.ReadOpinions,
-) -> list[APIRouter]:
-    return [
-        usage.router(usage_service),
-        corrections.router(correcting),
-        repricing.router(repricing_service, undoing),
-        export.router(usage_service, exports_dir),
-        events_read.router(usage_service),
-        admin_log.router(log, cursors),
-        backup.router(backups),
-        explain.router(explaining),
-        keys.router(auth, cursors),
-        orgs.router(org_service, cursors),
-        prices.router(pricing, cursors, read_litellm),
-        verify.router(audits, org_service),
+def mounted(rooms: Rooms, edge: Edge) -> Mounted:
+    cursors = edge.cursors
+    audits = verify.Audits(rooms.ledger, rooms.usage_audit, rooms.refund_audit, rooms.sum_audit)
+    routers = [
+        ops.router(edge.metrics, edge.ready),
+        usage.router(rooms.usage),
+        corrections.router(rooms.corrections),
+        repricing.router(rooms.repricing, rooms.undoing),
+        export.router(rooms.usage, edge.exports_dir),
+        events_read.router(rooms.usage),
+        admin_log.router(rooms.admin_log, cursors),
+        backup.router(rooms.backups),
+        explain.router(rooms.audit),
+        keys.router(rooms.auth, cursors),
+        orgs.router(rooms.orgs, cursors),
+        prices.router(rooms.pricing, cursors, rooms.read_litellm),
+        verify.router(audits, rooms.orgs),
     ]
+    return Mounted(DIALECT, routers, {ingest.PATH: {"POST": _ingest(rooms, edge)}}, _document)
+
+
+def _ingest(rooms: Rooms, edge: Edge) -> ingest.IngestEndpoint:
+    return ingest.IngestEndpoint(
+        edge.gate,
+        rooms.metering,
+        rooms.linking,
+        edge.metrics,
+        rooms.read_answer,
+        rooms.messages,
+        body_bytes_max=edge.body_bytes_max,
+    )
+
+
+def _document() -> Mapping[str, Any]:
+    """Of the raw route, and of answers that pass the framework as they are."""
+    return {"paths": ingest.DOCUMENT["paths"], "schemas": {**ingest.DOCUMENT["schemas"], **documents.SCHEMAS}}

@@ -159,14 +159,11 @@ def _explanation() -> Schema:
 USAGE_PAGE, EVENT_PAGE, EVENT, CORRECTED_EVENT = "UsagePage", "EventPage", "EventShown", "CorrectedEvent"
 EXPLANATION = "Explanation"
 
-DOCUMENT: Mapping[str, Any] = {
-    "paths": {},
-    "schemas": {
-        USAGE_PAGE: _usage_page(),
-        EVENT: _event(),
-        CORRECTED_EVENT: _corrected_event(),
-        EXPLANATION: _explanation(),
-        EVENT_PAGE: _page_of({"$ref": f"#/components/schemas/{EVENT}"}),
-    },
+SCHEMAS: Mapping[str, Schema] = {
+    USAGE_PAGE: _usage_page(),
+    EVENT: _event(),
+    CORRECTED_EVENT: _corrected_event(),
+    EXPLANATION: _explanation(),
+    EVENT_PAGE: _page_of({"$ref": f"#/components/schemas/{EVENT}"}),
 }
 """The forms of those answers, by name."""

@@ -1,18 +1,11 @@
 """The openai dialect: organization usage and costs, as the published `openai` clients ask for them."""
 
-from collections.abc import Mapping
-from typing import Any
-
-from fastapi import APIRouter
-
-from tallybook.analytics.service import UsageService
+from tallybook.http.mounting import Edge, Mounted, Rooms
 from tallybook.http.openai import documents, routes
 from tallybook.http.openai.errors import DIALECT
 
-__all__ = ["DIALECT", "DOCUMENT", "routers"]
-
-DOCUMENT: Mapping[str, Any] = {"paths": {}, "schemas": documents.SCHEMAS}
+__all__ = ["DIALECT", "mounted"]
 
 
-def routers(usage: UsageService) -> list[APIRouter]:
-    return [routes.router(usage)]
+def mounted(rooms: Rooms, _: Edge) -> Mounted:
+    return Mounted(DIALECT, [routes.router(rooms.usage)], document=lambda: {"paths": {}, "schemas": documents.SCHEMAS})

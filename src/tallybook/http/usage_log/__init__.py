@@ -1,19 +1,13 @@
 """The usage_log dialect: a log of API calls by user, as records that can be put right."""
 
-from fastapi import APIRouter
-
-from tallybook.analytics.service import UsageService
-from tallybook.auth.service import AuthService
-from tallybook.corrections.service import CorrectionService
+from tallybook.http.mounting import Edge, Mounted, Rooms
 from tallybook.http.usage_log import routes
 from tallybook.http.usage_log.errors import DIALECT
 from tallybook.http.usage_log.recording import Recording
-from tallybook.metering.service import MeteringService
 
-__all__ = ["DIALECT", "router"]
+__all__ = ["DIALECT", "mounted"]
 
 
-def router(
-    auth: AuthService, metering: MeteringService, usage: UsageService, corrections: CorrectionService
-) -> APIRouter:
-    return routes.router(Recording(auth, metering, corrections), usage, corrections)
+def mounted(rooms: Rooms, _: Edge) -> Mounted:
+    recording = Recording(rooms.auth, rooms.metering, rooms.corrections)
+    return Mounted(DIALECT, [routes.router(recording, rooms.usage, rooms.corrections)])
