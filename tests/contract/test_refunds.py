@@ -106,6 +106,19 @@ def test_usage_of_the_same_transaction_keeps_its_share(ledger: Ledger) -> None:
     ledger.verify()
 
 
+@pytest.mark.parametrize("refund", [True, False])
+def test_what_a_void_gave_back_is_not_given_back_again(ledger: Ledger, refund: bool) -> None:
+    account_id = ledger.account(10)
+    transaction_id = paid(ledger, account_id, 9)
+    one, _ = (recorded(ledger.http, transaction_id=transaction_id, cost_usd=usd) for usd in ("1", "2"))
+    corrected(correct(ledger.http, one, "void", expected_revision=1, refund=refund))
+    refunded = {"status_active": True, "units_used": 0, "cost_usd": 0}
+    assert ledger.http.put(f"/usage/{one}", json=refunded).status_code == 200
+    assert corrected(ledger.http.get(f"/v1/events/{one}"))["refunded"] is True
+    assert ledger.balances(account_id)[0] == 1 + 3
+    ledger.verify()
+
+
 def test_while_other_usage_has_no_known_cost_nothing_is_given_back(ledger: Ledger) -> None:
     account_id = ledger.account(10)
     transaction_id = paid(ledger, account_id, 9)

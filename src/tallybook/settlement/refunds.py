@@ -80,7 +80,7 @@ class Refunds:
         paid = self._refunds.find_paid(tx, change.org_id, asked.transaction_id)
         ended = change.replacement is None or asked.event.cost_pico is None
         share = Share(asked.before_pico, asked.after_pico, others.cost_pico, ended=ended)
-        amount_micro = refund_of(paid.amount_micro - paid.refunded_micro, share)
+        amount_micro = 0 if others.given_back else refund_of(paid.amount_micro - paid.refunded_micro, share)
         if amount_micro == 0:
             if asked.required:
                 raise NothingToRefund(asked.event)
@@ -95,6 +95,9 @@ class Refunds:
 
     def _others_of(self, change: Change, asked: GiveBack) -> "Others":
         """The other usage that the transaction is for, as far as it is in force."""
+        # A void that is seen is committed in the ledger.
+        ended_by = self._refunds.claims_of(change.org_id, [change.uid]) if asked.event.voided else ()
+        given_back = any(claim.superseded == asked.event.revision and claim.refund_id for claim in ended_by)
         # Looked up before the costs: those know every claim there is by then.
         newest_claim = self._refunds.newest_claim(change.org_id, asked.transaction_id)
         instants = [link.occurred_at_us for link in self._store.links_of(change.org_id, [asked.transaction_id])]
@@ -115,17 +118,18 @@ class Refunds:
             cost_pico -= asked.before_pico
             unpriced -= asked.event.cost_pico is None
         # Below 0 if the event was corrected meanwhile: then it is claimed.
-        return Others(newest_claim, None if unpriced > 0 else max(0, cost_pico))
+        return Others(newest_claim, None if unpriced > 0 else max(0, cost_pico), given_back)
 
 
 class Others(NamedTuple):
     """Picodollars of what else a transaction paid for, once all its corrections up to `newest_claim` are applied.
 
-    None: not known of all of it.
+    None: not known of all of it. `given_back`: the event is voided, and that gave its share back.
     """
 
     newest_claim: int = 0
     cost_pico: int | None = 0
+    given_back: bool = False
 
 
 class Share(NamedTuple):
