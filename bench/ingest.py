@@ -158,7 +158,7 @@ def _reference(rows: Path, types: dict[str, dict[str, str]], folder: Path, *, wi
     path = folder / "reference" / "events.duckdb"
     shutil.rmtree(path.parent, ignore_errors=True)
     path.parent.mkdir()
-    store = duck.DuckEngine(path, memory="1GB", threads=2)
+    store = duck.DuckEngine(path, memory="1GB", threads=2, query_memory="128MB")
     started = time.perf_counter()
     with store.transaction() as writer:
         for table in ("keys", "facts") if with_keys else ("facts",):

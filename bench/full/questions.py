@@ -83,8 +83,16 @@ def compared(folder: Path, repeats: int) -> dict[str, dict[str, Any]]:
         threads=settings.duckdb_threads,
         query_memory=settings.query_memory,
     )
-    reader = DuckUsageStore(engine, Limits(settings.read_threads))
-    service = UsageService(reader, Cursors(b"bench"), SystemClock(), rows_max=settings.query_rows_max)
+    reader = DuckUsageStore(
+        engine, Limits(settings.read_threads, settings.report_threads, settings.query_timeout_ms / 1000)
+    )
+    service = UsageService(
+        reader,
+        Cursors(b"bench"),
+        SystemClock(),
+        rows_max=settings.query_rows_max,
+        export_events_max=settings.export_events_max,
+    )
     try:
         return {each.name: _compared(each, service, engine, repeats) for each in questions()}
     finally:

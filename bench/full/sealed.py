@@ -31,7 +31,10 @@ def commits(events: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         settings = server.settings_of(Path(folder))
         engine = DuckEngine(
-            Path(folder) / "events.duckdb", memory=settings.duckdb_memory, threads=settings.duckdb_threads
+            Path(folder) / "events.duckdb",
+            memory=settings.duckdb_memory,
+            threads=settings.duckdb_threads,
+            query_memory=settings.query_memory,
         )
         clock = SystemClock()
         metering = MeteringService(

@@ -53,7 +53,7 @@ def fall_behind(data_dir: Path) -> list[str]:
     accounts = asyncio.run(prepare())
     engine.close()
     # A ledger alone is not served.
-    DuckEngine(data_dir / "events.duckdb", memory="100MB", threads=1).close()
+    DuckEngine(data_dir / "events.duckdb", memory="100MB", threads=1, query_memory="128MB").close()
     (data_dir / "secret").write_text("of the tests")
     return accounts
 

@@ -24,7 +24,7 @@ from tests.admin_rooms import StillClock
 from tests.storage.suites.event_store import told
 from tests.submissions import Submitter
 
-engine = DuckEngine(Path(sys.argv[1]), memory="500MB", threads=2)
+engine = DuckEngine(Path(sys.argv[1]), memory="500MB", threads=2, query_memory="128MB")
 store = DuckEventStore(engine, StillClock(), wal_bytes_max=2**20, disk_reserve_bytes=0)
 submit = Submitter(StillClock())
 
@@ -71,7 +71,7 @@ def _written_until_killed(path: Path, first: int, rng: random.Random) -> int:
 
 def _checked(path: Path, acknowledged: int, runs_before: int) -> tuple[int, int]:
     """How many events are stored, at least those acknowledged and each once as it was sent, and in how many runs."""
-    engine = DuckEngine(path, memory="500MB", threads=2)
+    engine = DuckEngine(path, memory="500MB", threads=2, query_memory="128MB")
     with arrivals.reading(engine) as reader:
         facts = reader.execute(
             "SELECT count(*), count(DISTINCT event_id), min(event_id[7:]::INTEGER), max(event_id[7:]::INTEGER),"

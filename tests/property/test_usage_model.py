@@ -209,7 +209,9 @@ def check(book: DuckBook, model: Model, query: UsageQuery) -> None:
         edges = [window.start_us, window.end_us]
     else:
         edges = window.edges(bucket_rule(query.bucket, query.zone), 10**6)
-    page = UsageService(book.store, Cursors(b"model"), StillClock(), rows_max=10**6).query(query)
+    page = UsageService(book.store, Cursors(b"model"), StillClock(), rows_max=10**6, export_events_max=10**6).query(
+        query
+    )
     shown = edges[: (query.limit or 0) + 1]
     assert [bucket.window.start_us for bucket in page.buckets] == [window.start_us, *shown[1:-1]]
     assert (page.next_page is None) == (len(shown) == len(edges))

@@ -101,8 +101,8 @@ class Book(ABC):
 class DuckBook(Book):
     def __init__(self, folder: Path) -> None:
         super().__init__()
-        self.engine = DuckEngine(folder / "events.duckdb", memory="256MB", threads=2)
-        self.store = DuckUsageStore(self.engine, Limits(2))
+        self.engine = DuckEngine(folder / "events.duckdb", memory="256MB", threads=2, query_memory="128MB")
+        self.store = DuckUsageStore(self.engine, Limits(2, 2, timeout_seconds=30))
 
     def close(self) -> None:
         self.engine.close()
@@ -111,7 +111,8 @@ class DuckBook(Book):
         with self.engine.transaction() as writer:
             for table in ("keys", "request_keys", "facts", "runs", "superseded", "corrections"):
                 writer.execute(f"DELETE FROM {table}")
-        self.store = DuckUsageStore(self.engine, Limits(2))  # which remembers what no store ever loses
+        # One that remembers what no store ever loses.
+        self.store = DuckUsageStore(self.engine, Limits(2, 2, timeout_seconds=30))
 
     def write(self, facts: Sequence[Fact], corrections: Sequence[Correction]) -> None:
         with self.engine.transaction() as writer:

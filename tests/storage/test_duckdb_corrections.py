@@ -27,7 +27,7 @@ REPEAT = Repeat("org", "key", "POST", "/", "k", Repeat.hash_of(b"body"))
 
 class Book:
     def __init__(self, folder: Path) -> None:
-        self.engine = DuckEngine(folder / "events.duckdb", memory="200MB", threads=1)
+        self.engine = DuckEngine(folder / "events.duckdb", memory="200MB", threads=1, query_memory="128MB")
         self.events = DuckEventStore(self.engine, CLOCK, wal_bytes_max=10**9, disk_reserve_bytes=0)
         self.corrections = DuckCorrections(self.engine, self.events)
 

@@ -37,7 +37,7 @@ def stored(engine: DuckEngine, table: str) -> int:
 
 
 def opened(path: Path) -> DuckEngine:
-    return DuckEngine(path, memory="500MB", threads=2)
+    return DuckEngine(path, memory="500MB", threads=2, query_memory="128MB")
 
 
 class TestDuckEventStore(EventStoreSuite):
@@ -100,7 +100,7 @@ def test_few_events_wait_for_more_and_every_reader_sees_them(tmp_path: Path) -> 
     engine = opened(tmp_path / "events.duckdb")
     store = DuckEventStore(engine, clock, wal_bytes_max=2**40, disk_reserve_bytes=0)
     submit = Submitter(clock)
-    usage = DuckUsageStore(engine, Limits(1))
+    usage = DuckUsageStore(engine, Limits(1, 1, timeout_seconds=30))
     store.append([submit(told(1)), submit(told(2))])
     store.append([submit(told(3))])
     assert (stored(engine, "facts"), stored(engine, "arrivals")) == (0, 2)
@@ -169,7 +169,7 @@ def test_what_waits_outlives_its_process(tmp_path: Path) -> None:
     assert (again.status, new.status) == (Status.DUPLICATE, Status.INSERTED)
     assert again.stored is not None
     assert (again.stored.uid, again.stored.user_id) == (first.uid, "ana")
-    found = DuckUsageStore(engine, Limits(1)).list_events(EVERYTHING).events
+    found = DuckUsageStore(engine, Limits(1, 1, timeout_seconds=30)).list_events(EVERYTHING).events
     assert [(event.event_id, event.seq) for event in found] == [("event-2", 2), ("event-1", 1)]
     store.close()
 
@@ -192,7 +192,8 @@ def test_a_second_opener_is_refused_with_a_clear_line(tmp_path: Path) -> None:
     holder = (
         "import sys, time\nfrom pathlib import Path\n"
         "from tallybook.storage.duckdb.engine import DuckEngine\n"
-        "engine = DuckEngine(Path(sys.argv[1]), memory='100MB', threads=1)\nprint('held', flush=True)\ntime.sleep(60)"
+        "engine = DuckEngine(Path(sys.argv[1]), memory='100MB', threads=1, query_memory='128MB')\n"
+        "print('held', flush=True)\ntime.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", holder, str(path)], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None

@@ -34,7 +34,7 @@ class Shelf:
 
     def __init__(self, path: Path) -> None:
         self.submit = Submitter(StillClock())
-        self.engine = DuckEngine(path, memory="500MB", threads=2)
+        self.engine = DuckEngine(path, memory="500MB", threads=2, query_memory="128MB")
         self.store = DuckEventStore(self.engine, StillClock(), wal_bytes_max=2**20, disk_reserve_bytes=0)
         self.sealer = Sealer(self.engine, rows=RUN)
 
@@ -131,7 +131,7 @@ def test_ids_lead_to_their_events_wherever_the_key_stands(shelf: Shelf) -> None:
     def found(number: int) -> list[str]:
         named = ListPlan(Span(("org",), STORABLE), None, (), (f"event-{number}",), ("",), (), None, 5)
         requested = replace(named, ids=(), sources=(), request_ids=(f"event-{number}",))
-        usage = DuckUsageStore(shelf.engine, Limits(1))
+        usage = DuckUsageStore(shelf.engine, Limits(1, 1, timeout_seconds=30))
         first, second = ([event.event_id for event in usage.list_events(plan).events] for plan in (named, requested))
         assert first == second
         return first

@@ -31,7 +31,7 @@ MANY = f"""
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckEngine]:
     path = tmp_path_factory.mktemp("limits") / "events.duckdb"
-    opened = DuckEngine(path, memory="200MB", threads=1)
+    opened = DuckEngine(path, memory="200MB", threads=1, query_memory="128MB")
     with opened.transaction() as writer:
         writer.execute(MANY)
     opened.close()
@@ -53,7 +53,7 @@ def events_by(store: DuckUsageStore, *dimensions: Dimension) -> int:
 
 
 def test_a_read_that_needs_too_much_memory_is_refused_and_harms_nobody_else(engine: DuckEngine) -> None:
-    store = DuckUsageStore(engine, Limits(threads=1))
+    store = DuckUsageStore(engine, Limits(1, 1, timeout_seconds=30))
     assert events_by(store, Dimension.USER_ID) == EVENTS, (
         "what does not fit into the memory of a query goes to the disk"
     )

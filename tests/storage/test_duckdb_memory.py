@@ -9,7 +9,7 @@ from tallybook.storage.duckdb.engine import DuckEngine
 
 
 def test_a_write_without_memory_is_an_overload_and_leaves_nothing(tmp_path: Path) -> None:
-    engine = DuckEngine(tmp_path / "events.duckdb", memory="20MiB", threads=1)
+    engine = DuckEngine(tmp_path / "events.duckdb", memory="20MiB", threads=1, query_memory="128MB")
 
     def write() -> None:
         with engine.transaction() as writer:

@@ -37,13 +37,15 @@ ORDERED = """
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckEngine]:
-    opened = DuckEngine(tmp_path_factory.mktemp("pages") / "events.duckdb", memory="200MB", threads=1)
+    opened = DuckEngine(
+        tmp_path_factory.mktemp("pages") / "events.duckdb", memory="200MB", threads=1, query_memory="128MB"
+    )
     with opened.transaction() as writer:
         writer.execute(FACTS)
         writer.execute(VOIDS)
         writer.execute(COPIES)
     opened.close()
-    opened = DuckEngine(opened.path, memory="200MB", threads=1)
+    opened = DuckEngine(opened.path, memory="200MB", threads=1, query_memory="128MB")
     yield opened
     opened.close()
 
@@ -53,7 +55,7 @@ def test_far_pages_are_those_of_the_list_in_order(engine: DuckEngine, user: str)
     with engine.reading() as reader:
         ordered = [uid for (uid,) in reader.execute(ORDERED, [user, user]).fetchall()]
     last = len(ordered) - 1
-    store = DuckUsageStore(engine, Limits(threads=1))
+    store = DuckUsageStore(engine, Limits(1, 1, timeout_seconds=30))
     for offset in [0, 7, 1_000, *range(1_001, last, 397), last - LIMIT, last - 1, last, last + 1, last + 500]:
         found = store.list_events(plan_of(user, offset))
         assert [event.uid for event in found.events] == ordered[offset : offset + LIMIT + 1], offset
@@ -61,7 +63,7 @@ def test_far_pages_are_those_of_the_list_in_order(engine: DuckEngine, user: str)
 
 
 def test_a_user_whom_nobody_has_is_an_empty_list(engine: DuckEngine) -> None:
-    store = DuckUsageStore(engine, Limits(threads=1))
+    store = DuckUsageStore(engine, Limits(1, 1, timeout_seconds=30))
     for offset in (0, 2_000):
         found = store.list_events(plan_of("nobody", offset))
         assert (list(found.events), found.total) == ([], 0)

@@ -29,7 +29,7 @@ class Shelf:
     def __init__(self, path: Path, rows: int = ROWS) -> None:
         self.clock = StillClock()
         self.submit = Submitter(self.clock)
-        self.engine = DuckEngine(path, memory="500MB", threads=2)
+        self.engine = DuckEngine(path, memory="500MB", threads=2, query_memory="128MB")
         self.store = DuckEventStore(self.engine, self.clock, wal_bytes_max=2**20, disk_reserve_bytes=0)
         self.sealer = Sealer(self.engine, rows=rows)
 

@@ -49,7 +49,7 @@ def test_only_what_has_arrived_since_is_counted_again(book: DuckBook) -> None:
     book.record(Fact(3))
     book.record(Fact(4))
     assert listed(book.store, plan_of()) == 4
-    assert listed(DuckUsageStore(book.engine, Limits(1)), plan_of()) == 2
+    assert listed(DuckUsageStore(book.engine, Limits(1, 1, timeout_seconds=30)), plan_of()) == 2
 
 
 def test_a_read_that_began_before_a_run_counts_for_itself() -> None:
@@ -71,7 +71,9 @@ def totals(book: DuckBook, *, with_voided: bool = False) -> tuple[int, int]:
     """Of all and of the completions; each as a store finds it that remembers nothing."""
     plans = plan_of(with_voided=with_voided), plan_of("completion", with_voided=with_voided)
     every, completions = (listed(book.store, plan) for plan in plans)
-    assert (every, completions) == tuple(listed(DuckUsageStore(book.engine, Limits(1)), plan) for plan in plans)
+    assert (every, completions) == tuple(
+        listed(DuckUsageStore(book.engine, Limits(1, 1, timeout_seconds=30)), plan) for plan in plans
+    )
     return every, completions
 
 

@@ -22,12 +22,12 @@ REACH = Reach("key", ("org",))
 
 
 def opened(folder: Path) -> tuple[DuckEngine, DuckEventStore]:
-    engine = DuckEngine(folder / "events.duckdb", memory="200MB", threads=1)
+    engine = DuckEngine(folder / "events.duckdb", memory="200MB", threads=1, query_memory="128MB")
     return engine, DuckEventStore(engine, CLOCK, wal_bytes_max=10**9, disk_reserve_bytes=0)
 
 
 def read(engine: DuckEngine, row: Submission) -> EventRecord:
-    found = DuckUsageStore(engine, Limits(1)).find_event(REACH, uid_text(row.uid), None)
+    found = DuckUsageStore(engine, Limits(1, 1, timeout_seconds=30)).find_event(REACH, uid_text(row.uid), None)
     assert found is not None
     return found
 

@@ -70,7 +70,7 @@ class Books:
 
     def __init__(self, folder: Path) -> None:
         self.room = OpenLedger(folder)
-        self.duck = DuckEngine(folder / "events.duckdb", memory="200MB", threads=1)
+        self.duck = DuckEngine(folder / "events.duckdb", memory="200MB", threads=1, query_memory="128MB")
         events = DuckEventStore(self.duck, StillClock(), wal_bytes_max=2**30, disk_reserve_bytes=0)
         self.metering = MeteringService(
             events, NoPrices(), StillClock(), batch_events_max=100, queue_events_max=100, flush_events_max=100

@@ -43,7 +43,7 @@ class UsageService:
         before_read: Callable[[], None] = lambda: None,
         *,
         rows_max: int,
-        export_events_max: int = 10_000_000,
+        export_events_max: int,
     ) -> None:
         self._store = store
         self._cursors = cursors

@@ -31,7 +31,7 @@ CURSORS = Cursors(b"secret of the tests")
 
 
 def asking(book: Book, *, rows_max: int = 1_000) -> UsageService:
-    return UsageService(book.store, CURSORS, StillClock(), rows_max=rows_max)
+    return UsageService(book.store, CURSORS, StillClock(), rows_max=rows_max, export_events_max=rows_max)
 
 
 def total(book: Book, *measures: str, **fields: Any) -> dict[str, int | None]:

@@ -65,7 +65,7 @@ class DuckEngine:
     file by itself: readers and writer go on. What was committed is safe in the file and its log.
     """
 
-    def __init__(self, path: Path, *, memory: str, threads: int, query_memory: str = "128MB") -> None:
+    def __init__(self, path: Path, *, memory: str, threads: int, query_memory: str) -> None:
         self.path = path
         self._query_memory = query_memory
         self._memory = memory

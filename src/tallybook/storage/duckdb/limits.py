@@ -22,8 +22,8 @@ class Limits:
     """
 
     threads: int
-    report_threads: int = 2
-    timeout_seconds: float = 30
+    report_threads: int
+    timeout_seconds: float
 
 
 class Turns:
