@@ -4,6 +4,7 @@ import gc
 import json
 import logging
 import os
+import socket
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -44,16 +45,39 @@ def run(given: Mapping[str, Any]) -> None:
     `given` settings win over the environment. Raises `CannotStart`.
     """
     settings = _settings(given)
+    _check_address(settings.host, settings.port)
     tallybook = _opened(settings)
     server = _Server(tallybook, settings)
     tune_process()
     try:
         server.run()
-    except SystemExit:  # so uvicorn ends when it cannot listen, having logged why
+    except SystemExit:  # so uvicorn ends if the address was taken in the meantime, having logged why
         raise CannotStart(f"cannot listen on {settings.host}:{settings.port}") from None
     finally:
         gc.unfreeze()  # else the interpreter cannot tidy up at its end, and extension modules complain of leaks
         tallybook.close()
+
+
+def _check_address(host: str, port: int) -> None:
+    """Before anything is written, so that a start on a port that is taken leaves nothing behind."""
+    try:
+        for family, *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            _bind_once(family, address)
+    except OSError as error:
+        raise CannotStart(f"cannot listen on {host}:{port}: {error.strerror}") from None
+
+
+def _bind_once(family: socket.AddressFamily, address: Any) -> None:
+    """As the server will: it leaves out a family that the machine lacks, and IPv6 does not stand for IPv4."""
+    try:
+        probe = socket.socket(family)
+    except OSError:
+        return
+    with probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family is socket.AF_INET6:
+            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        probe.bind(address)
 
 
 def restore(backup: Path, data_dir: Path, *, force: bool) -> Restored:

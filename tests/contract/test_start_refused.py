@@ -47,12 +47,13 @@ def refusal(data_dir: Path) -> str:
     return line
 
 
-def said(data_dir: Path, port: int = 0) -> list[str]:
+def said(data_dir: Path, host: str = "127.0.0.1", port: int = 0) -> list[str]:
     """All that `tallybook serve` says before it ends with 1."""
     log = data_dir.with_suffix(".said")
     log.unlink(missing_ok=True)
     environment = {"TALLYBOOK_ADMIN_KEY": ADMIN_KEY, "TALLYBOOK_PRICE_CATALOGUE": "false"}
-    process = ForkedProcess(("serve", "--port", str(port), "--data-dir", str(data_dir)), environment, log)
+    words = ("serve", "--host", host, "--port", str(port), "--data-dir", str(data_dir))
+    process = ForkedProcess(words, environment, log)
     try:
         assert process.wait(timeout=60) == 1
     finally:
@@ -150,12 +151,18 @@ def test_a_second_server_is_refused(data_dir: Path) -> None:
     server.stop()
 
 
-def test_an_address_in_use_is_named(data_dir: Path) -> None:
+def test_an_address_in_use_is_named_before_anything_is_made(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        reason, line = said(data_dir, port)
-    assert "address already in use" in reason
-    assert line == f"Error: cannot listen on 127.0.0.1:{port}"
+        assert said(tmp_path / "new", port=port) == [
+            f"Error: cannot listen on 127.0.0.1:{port}: Address already in use"
+        ]
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_address_of_another_machine_is_named(tmp_path: Path) -> None:
+    (line,) = said(tmp_path / "new", host="192.0.2.1")  # one for documentation (RFC 5737)
+    assert line == "Error: cannot listen on 192.0.2.1:0: Cannot assign requested address"
 
 
 def test_a_half_restored_folder_is_refused(data_dir: Path) -> None:
