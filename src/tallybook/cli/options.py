@@ -18,6 +18,12 @@ class PathType(click.Path):
         return super().convert(value, param, ctx)
 
 
+def not_empty(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    if value == "":
+        raise click.BadParameter("it is empty")
+    return value
+
+
 @dataclass(frozen=True)
 class Options:
     """As given on the command line; None where not given."""

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import click
 
-from tallybook.cli.options import PathType
+from tallybook.cli.options import PathType, not_empty
 
 
 @click.command()
-@click.option("--host", help="Address to listen on (default 127.0.0.1).")
+@click.option("--host", callback=not_empty, help="Address to listen on (default 127.0.0.1).")
 @click.option("--port", type=int, help="Port to listen on; 0 takes a free one (default 8080).")
 @click.option("--data-dir", type=PathType(path_type=Path), help="Folder of the databases (default ./data).")
 def serve(host: str | None, port: int | None, data_dir: Path | None) -> None:

@@ -130,6 +130,7 @@ def test_a_file_that_cannot_be_read_is_named(fake: FakeServer) -> None:
 @pytest.mark.parametrize(
     "words",
     [
+        ("serve", "--host", ""),
         ("serve", "--data-dir", ""),
         ("--data-dir", "", "usage"),
         ("usage", "--data-dir", ""),
@@ -139,7 +140,7 @@ def test_a_file_that_cannot_be_read_is_named(fake: FakeServer) -> None:
         ("export", "--output", ""),
     ],
 )
-def test_an_empty_path_is_not_the_current_folder(words: tuple[str, ...]) -> None:
+def test_an_empty_word_is_neither_the_current_folder_nor_every_address(words: tuple[str, ...]) -> None:
     result = CliRunner().invoke(main, words)
     assert result.exit_code == 2
     assert "it is empty" in result.output.splitlines()[-1]
