@@ -21,7 +21,7 @@ from tallybook.backups.restore import Restored, put_in_place
 from tallybook.core.errors import StorageDamaged, TallybookError
 from tallybook.core.failpoints import kill_at
 from tallybook.data_folder import open_data_folder
-from tallybook.files import ADDRESS, ADMIN_KEY
+from tallybook.files import ADDRESS, ADMIN_KEY, file_fault
 from tallybook.http.protocol import Protocol
 from tallybook.log import configure_log
 from tallybook.settings import BadSettings, Settings, read_settings
@@ -87,8 +87,10 @@ def restore(backup: Path, data_dir: Path, *, force: bool) -> Restored:
     """
     try:
         restored = put_in_place(backup, data_dir, is_held, force=force)
-    except (NotRestorable, OSError) as error:
+    except NotRestorable as error:
         raise CannotStart(str(error)) from error
+    except OSError as error:
+        raise CannotStart(file_fault(error)) from error
     tallybook = _opened(_settings({"data_dir": data_dir, "price_catalogue": False, "admin_key": None}))
     tallybook.close()
     if not tallybook.is_caught_up():
@@ -110,13 +112,10 @@ def _opened(settings: Settings) -> "Tallybook":
             return build(folder.result())
     except StorageDamaged as error:
         raise CannotStart(f"{error.path} is damaged: {error.why}; restore a backup") from error
-    except (
-        CannotOpen,
-        NotRestorable,
-        TallybookError,
-        OSError,
-    ) as error:
+    except (CannotOpen, NotRestorable, TallybookError) as error:
         raise CannotStart(str(error)) from error
+    except OSError as error:
+        raise CannotStart(file_fault(error)) from error
 
 
 def _load_framework() -> None:

@@ -133,6 +133,13 @@ def test_it_comes_back_whole(backup: Path, tmp_path: Path) -> None:
     restored.stop()
 
 
+def test_a_data_folder_that_cannot_be_made_is_named(backup: Path, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    code, text = said(tmp_path, "restore", backup, "--data-dir", file / "data")
+    assert (code, text) == (1, f"Error: {file / 'data' / 'events.duckdb'}: Not a directory\n")
+
+
 def test_live_data_is_replaced_by_force_and_kept_aside(backup: Path, tmp_path: Path) -> None:
     live = ServerProcess(tmp_path / "data").start()
     with live.client() as admin:

@@ -165,6 +165,11 @@ def test_an_address_of_another_machine_is_named(tmp_path: Path) -> None:
     assert line == "Error: cannot listen on 192.0.2.1:0: Cannot assign requested address"
 
 
+def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert said(tmp_path / "file") == [f"Error: {tmp_path / 'file'}: File exists"]
+
+
 def test_a_half_restored_folder_is_refused(data_dir: Path) -> None:
     (data_dir / "restoring").mkdir()
     assert "was not finished" in refusal(data_dir)
