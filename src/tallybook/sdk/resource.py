@@ -36,18 +36,24 @@ class Resource:
             yield from page["data"]
 
     def _offset_pages(self, path: str, key: str, query: Query) -> Iterator[Record]:
-        """The rows under `key`, newest first, of a list that only grows: what is added meanwhile shifts the rest, so
-        rows that were seen come again and are left out."""
+        """The rows under `key`, newest first, of a list that changes meanwhile.
+
+        What is added shifts the rest down: rows that were seen come again, and are left out. What is removed draws it
+        up: pages overlap by a row, and before one of which no row was seen the walk goes back.
+        """
         seen: set[str] = set()
         offset = 0
         while True:
             page = self._read(path, {**query, "limit": _OFFSET_PAGE, "offset": offset})
             fresh = [row for row in page[key] if row["id"] not in seen]
+            if offset and len(fresh) == len(page[key]):
+                offset = max(0, offset - _OFFSET_PAGE)
+                continue
             yield from fresh
             if not page["pagination"]["hasMore"]:
                 return
             seen.update(row["id"] for row in fresh)
-            offset += _OFFSET_PAGE
+            offset += _OFFSET_PAGE - 1
 
 
 def new_idempotency_key() -> str:

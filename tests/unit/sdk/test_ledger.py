@@ -56,6 +56,22 @@ def test_a_walk_through_a_growing_list_repeats_and_loses_nothing() -> None:
     assert [row["id"] for row in client_of(server).transactions.all()] == before
 
 
+@pytest.mark.parametrize("gone", [1, 499, 700])
+def test_a_list_that_shrinks_meanwhile_is_complete(gone: int) -> None:
+    rows = [{"id": f"usage_{n}"} for n in reversed(range(1_700))]
+    before = [row["id"] for row in rows]
+
+    def server(request: httpx.Request) -> httpx.Response:
+        limit, offset = (int(request.url.params[name]) for name in ("limit", "offset"))
+        page = rows[offset : offset + limit]
+        more = {"hasMore": offset + len(page) < len(rows)}
+        if len(rows) == len(before) and offset:  # some of the first are voided behind the second page
+            del rows[:gone]
+        return httpx.Response(200, content=json.dumps({"usageRecords": page, "pagination": more}))
+
+    assert [row["id"] for row in client_of(server).usage_records.all()] == before
+
+
 def test_active_holds_are_read_in_one_piece() -> None:
     sent: list[httpx.URL] = []
 
