@@ -54,6 +54,15 @@ class UsagePage:
         pairs = zip(self.windows, self.rows, strict=True)
         return tuple(UsageBucket(window, self._rows(rows)) for window, rows in pairs)
 
+    @property
+    def all_rows(self) -> tuple[UsageRow, ...]:
+        return self._rows(slice(None))
+
+    @property
+    def sums(self) -> Sequence[int]:
+        """Of each measure that adds up, over all rows."""
+        return [sum(number or 0 for number in column) for column in self.numbers]
+
     def _rows(self, rows: slice) -> tuple[UsageRow, ...]:
         groups = zip(*(column[rows] for column in self.groups), strict=True) if self.groups else repeat(())
         numbers = zip(*(column[rows] for column in self.numbers), strict=True)

@@ -112,8 +112,7 @@ class Refunds:
                 measures=("cost_usd", "unpriced_events"),
             )
         )
-        rows = [row.numbers for bucket in page.buckets for row in bucket.rows]
-        cost_pico, unpriced = sum(cost or 0 for cost, _ in rows), sum(count or 0 for _, count in rows)
+        cost_pico, unpriced = page.sums
         if not asked.event.voided:
             cost_pico -= asked.before_pico
             unpriced -= asked.event.cost_pico is None

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Any
 
-from tallybook.analytics.answer import EventRecord, UsageRow
+from tallybook.analytics.answer import EventRecord
 from tallybook.analytics.plan import STORABLE
 from tallybook.analytics.query import EVENTS_MAX, Condition, Dimension, EventQuery, Reach, UsageQuery, conditions_of
 from tallybook.analytics.service import UsageService
@@ -95,7 +95,7 @@ class Usages:
         org_id, asked = call.org_id, call.wanted
         question = self._question(call)
         if asked.summary:
-            rows = self._rows(question.sums(MEASURES, (Dimension.CONTEXT, Dimension.MODEL)))
+            rows = self._usage.query(question.sums(MEASURES, (Dimension.CONTEXT, Dimension.MODEL))).all_rows
             return UsageList(summary=summary_shown(rows))
         page = to_slice_if_asked(asked)
         if page is not None:
@@ -128,11 +128,9 @@ class Usages:
             ),
         )
 
-    def _rows(self, query: UsageQuery) -> Sequence[UsageRow]:
-        return [row for bucket in self._usage.query(query).buckets for row in bucket.rows]
-
     def _count(self, question: Question) -> int:
-        return sum(row.numbers[0] or 0 for row in self._rows(question.sums(["events"])))
+        (count,) = self._usage.query(question.sums(["events"])).sums
+        return count
 
     def _walk(self, question: Question) -> Iterator[EventRecord]:
         """All events, as of one commit. The first page is read at once, so that it can still be refused."""

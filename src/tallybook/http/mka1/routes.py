@@ -7,7 +7,7 @@ import msgspec
 from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel
 
-from tallybook.analytics.answer import UsagePage, UsageRow
+from tallybook.analytics.answer import UsagePage
 from tallybook.analytics.errors import TooManyBuckets
 from tallybook.analytics.query import UsageQuery
 from tallybook.analytics.service import UsageService
@@ -55,13 +55,15 @@ def router(usage: UsageService, *, unpaged_buckets_max: int) -> APIRouter:
         params = parse(LlmCostParams, request.query_params.multi_items(), costs.LLM_DIMENSIONS)
         names = params.group_by or ["model"]
         query = costs.to_cost_query(params, names, caller, (costs.LLM_KINDS,))
-        return _response(costs.to_wire_llm_costs(params, names, costs.spends(names, query, _rows(usage, query))))
+        spends = costs.spends(names, query, usage.query(query).all_rows)
+        return _response(costs.to_wire_llm_costs(params, names, spends))
 
     def all_costs(request: Request, caller: CallerOf) -> Response:
         params = parse(CostParams, request.query_params.multi_items(), costs.DIMENSIONS)
         names = params.group_by
         query = costs.to_cost_query(params, names, caller)
-        return _response(costs.to_wire_costs(params, names, costs.spends(names, query, _rows(usage, query))))
+        spends = costs.spends(names, query, usage.query(query).all_rows)
+        return _response(costs.to_wire_costs(params, names, spends))
 
     def user_stats(request: Request, caller: CallerOf, user_id: Annotated[str, Path(alias="userId")]) -> Response:
         params = parse(StatsParams, request.query_params.multi_items())
@@ -93,10 +95,6 @@ def _asked(usage: UsageService, query: UsageQuery, start: str) -> UsagePage:
     except TooManyBuckets as error:
         msg = f"the range has more than {error.buckets_max} buckets; ask for a shorter range or wider buckets"
         raise invalid("query", start, msg=msg) from None
-
-
-def _rows(usage: UsageService, query: UsageQuery) -> list[UsageRow]:
-    return [row for bucket in usage.query(query).buckets for row in bucket.rows]
 
 
 def _response(body: dict[str, Any]) -> Response:
