@@ -12,13 +12,13 @@ from tallybook.http.access import CallerOf, Gate
 from tallybook.http.body import Receive, read_body
 from tallybook.http.credits.operations import Operation, Parts, schemas
 from tallybook.http.document import later
+from tallybook.http.gateway import Send, send_json
 
 TAG = "credits"
 JSON = "application/json"
 _ENCODE = msgspec.json.Encoder().encode
 
 Operations = Sequence[Operation[Any]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class HotEndpoint:
@@ -33,10 +33,7 @@ class HotEndpoint:
         operation = self._operation
         caller = self._gate.admit(scope["headers"], operation.method, operation.path)
         body = await read_body(receive, scope["headers"], self._body_bytes_max) if operation.method == "POST" else b""
-        answer = _ENCODE(await operation.answer(scope, caller, body))
-        headers = [(b"content-type", JSON.encode()), (b"content-length", b"%d" % len(answer))]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": answer})
+        await send_json(send, _ENCODE(await operation.answer(scope, caller, body)))
 
 
 def raw_routes(operations: Operations, gate: Gate, *, body_bytes_max: int) -> dict[str, dict[str, HotEndpoint]]:

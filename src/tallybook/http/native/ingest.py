@@ -1,7 +1,7 @@
 """`POST /v1/events`, the hottest route: a raw ASGI endpoint, described in the OpenAPI document all the same."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
@@ -15,6 +15,7 @@ from tallybook.core.money import COUNTER_MAX, usd_text
 from tallybook.http.access import Gate, idempotency_key
 from tallybook.http.body import Headers, Receive, header, read_body
 from tallybook.http.document import MONEY
+from tallybook.http.gateway import Send, send_json
 from tallybook.http.metrics import Metrics
 from tallybook.http.native.event_wire import NDJSON, WireEvent, read_events
 from tallybook.http.native.provider_response import FIELD, with_answers
@@ -159,12 +160,7 @@ class IngestEndpoint:
         self._messages = messages
         self._body_bytes_max = body_bytes_max
 
-    async def __call__(
-        self,
-        scope: Mapping[str, Any],
-        receive: Receive,
-        send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
-    ) -> None:
+    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         headers: Headers = scope["headers"]
         caller = self._gate.admit(headers, "POST", PATH)
         body = await read_body(receive, headers, self._body_bytes_max)
@@ -188,15 +184,7 @@ class IngestEndpoint:
         if bare and outcomes[0].status is Status.CONFLICT:
             self._metrics.events(conflicts=1)
             raise EventConflict(submissions[0].event_id, outcomes[0])
-        answer = _ENCODE(self._receipt(submissions, outcomes, unread))
-        await send(
-            {
-                "type": "http.response.start",
-                "status": 200,
-                "headers": [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer))],
-            }
-        )
-        await send({"type": "http.response.body", "body": answer})
+        await send_json(send, _ENCODE(self._receipt(submissions, outcomes, unread)))
 
     def _prepare(
         self, body: bytes, content_type: str, strict: bool, caller: Caller, idempotency_key: str | None
