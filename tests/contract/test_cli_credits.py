@@ -142,6 +142,7 @@ def test_empty_lists(run: Run) -> None:
     run("accounts", "create", "--external-id", user)
     assert run("reservations", "list", "--external-id", user).stdout == "no reservations\n"
     assert run("transactions", "list", "--external-id", user).stdout == "no transactions\n"
+    assert "first of all years" in run("transactions", "list", "--end", "0001-01-01").stderr
     run("orgs", "create", user)
     assert run("accounts", "list", "--org", user).stdout == "no accounts\n"
 

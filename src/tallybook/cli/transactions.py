@@ -57,4 +57,7 @@ def list_transactions(
 
 
 def _instant_before(end: str) -> str:
-    return (datetime.fromisoformat(end) - timedelta(microseconds=1)).isoformat()
+    try:
+        return (datetime.fromisoformat(end) - timedelta(microseconds=1)).isoformat()
+    except OverflowError:
+        raise click.BadParameter("nothing is before the first of all years", param_hint="--end") from None
