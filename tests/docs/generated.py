@@ -81,13 +81,19 @@ def _unit(name: str) -> str:
 
 def command_words() -> list[tuple[str, ...]]:
     """The words of every command and group, in the order of the help."""
-    words: list[tuple[str, ...]] = [()]
+    return list(commands())
+
+
+def commands() -> dict[tuple[str, ...], click.Command]:
+    """Every command and group by its words, in the order of the help."""
+    found: dict[tuple[str, ...], click.Command] = {(): main}
     for name in COMMANDS:
-        words.append((name,))
         command = main.get_command(click.Context(main), name)
+        assert command is not None
+        found[name,] = command
         if isinstance(command, click.Group):
-            words.extend((name, inner) for inner in command.commands)
-    return words
+            found.update({(name, inner): each for inner, each in command.commands.items()})
+    return found
 
 
 def cli_page() -> str:

@@ -17,7 +17,9 @@ FORMATS = ("csv", "ndjson", "parquet")
 
 
 @click.command()
-@click.option("--format", "file_format", type=click.Choice(FORMATS), default="csv", show_default=True)
+@click.option(
+    "--format", "file_format", type=click.Choice(FORMATS), default="csv", show_default=True, help="Form of the file."
+)
 @click.option("--output", "-o", type=PathType(dir_okay=False, path_type=Path), help="File. [default: standard output]")
 @start_option
 @end_option

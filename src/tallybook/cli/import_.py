@@ -80,7 +80,14 @@ class Request:
 )
 @click.option("--source", help="Where the events come from, part of their identity. Default: the file's name.")
 @click.option("--timezone", "zone_name", default="UTC", show_default=True, help="Zone of times that name none.")
-@click.option("--batch-size", type=click.IntRange(1, 10_000), default=1000, show_default=True, metavar="ROWS")
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1, 10_000),
+    default=1000,
+    show_default=True,
+    metavar="ROWS",
+    help="Rows sent at a time.",
+)
 @click.option(
     "--on-error",
     type=click.Choice(["stop", "skip"]),

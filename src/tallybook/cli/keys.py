@@ -30,11 +30,18 @@ def keys() -> None:
 
 @keys.command("create")
 @click.option("--name", required=True, help="What the key is for.")
-@click.option("--role", type=click.Choice(ROLES), default="member", show_default=True)
+@click.option("--role", type=click.Choice(ROLES), default="member", show_default=True, help="What the key may do.")
 @click.option("--scope", "scopes", type=click.Choice(SCOPES), multiple=True, help="Repeatable. Default: the role's.")
 @click.option("--user", "--user-id", "user_id", metavar="USER", help="User whose usage the key writes and reads.")
 @click.option("--project", "--project-id", "project_id", metavar="PROJECT", help="Project of events sent with it.")
-@click.option("--expires", "--expires-at", "expires_at", metavar="DATE", callback=instant_option)
+@click.option(
+    "--expires",
+    "--expires-at",
+    "expires_at",
+    metavar="INSTANT",
+    callback=instant_option,
+    help="It is refused from this date or instant on.",
+)
 @shared_options
 @json_option
 def create(

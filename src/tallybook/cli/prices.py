@@ -57,6 +57,9 @@ class WhenCommand(PairsCommand):
     pair_flags = ("--when",)
 
 
+_mode_option = click.option(
+    "--mode", type=click.Choice(_MODES), default="standard", show_default=True, help="How the call is made."
+)
 _when_option = click.option(
     "--when",
     type=PairType(),
@@ -70,7 +73,7 @@ _when_option = click.option(
 @click.argument("model")
 @click.option("--provider", help="The provider that events name.")
 @click.option("--at", metavar="DATE", callback=instant_option, help="When the event occurs; now by default.")
-@click.option("--mode", type=click.Choice(_MODES), default="standard", show_default=True)
+@_mode_option
 @_when_option
 @shared_options
 @json_option
@@ -210,8 +213,14 @@ class SetCommand(PairsCommand):
 @click.option("--weekdays", metavar="DAYS", help="Only on these days of the week, such as mon,tue; with --daily.")
 @_when_option
 @click.option("--provider", help="Only for events of this provider.")
-@click.option("--match", type=click.Choice(["equals", "prefix", "regex"]), default="equals", show_default=True)
-@click.option("--mode", type=click.Choice(_MODES), default="standard", show_default=True)
+@click.option(
+    "--match",
+    type=click.Choice(["equals", "prefix", "regex"]),
+    default="equals",
+    show_default=True,
+    help="How --model is meant: a name, the beginning of names, or a pattern for whole names.",
+)
+@_mode_option
 @click.option("--source", help="Where the price is written: a page, a contract.")
 @click.option("--supersedes", metavar="ID", help="The price of the same date that this one replaces.")
 @shared_options
