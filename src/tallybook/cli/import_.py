@@ -191,7 +191,7 @@ def _dry_run(request: Request, rows: Rows, plan: Plan, *, as_json: bool) -> None
         count(batch, IngestResult(0, 0, 0, ()), Progress(tally=tally))
         shown.extend(islice(batch.events, DRY_RUN_EVENTS - len(shown)))
         first_skips.extend(batch.skips[: FAULTS_SHOWN - len(first_skips)])
-    note_columns(plan)
+    note_columns(plan, whole_file=True)
     for skip in first_skips:
         note(str(skip))
     if as_json:
@@ -228,7 +228,7 @@ def _import(request: Request, options: Options, file: BinaryIO, rows: Rows, plan
     progress_file.delete()
     rows_now = tally.read - rows_before
     print_summary(request.path, tally, seconds=seconds, rows_now=rows_now, as_json=as_json)
-    note_columns(plan)
+    note_columns(plan, whole_file=rows_before == 0)
     note_outcome(tally, run.first_skips, skipped)
     if tally.skipped or tally.conflicts:
         raise SystemExit(1)

@@ -184,6 +184,17 @@ def test_ndjson_members_can_be_mapped(fake: FakeServer, tmp_path: Path) -> None:
     assert "no row has who" in result.stderr
 
 
+def test_a_resumed_import_does_not_tell_of_members_that_it_did_not_look_for(fake: FakeServer, tmp_path: Path) -> None:
+    path = written(tmp_path / "log.jsonl", '{"n":1,"who":"ana"}\n{"n":2}\n')
+    options = ("--map", "input_tokens=n", "user_id=who", "--batch-size", "1")
+    fake.broken = lambda batches_before: 500 if batches_before == 1 else None
+    assert run(fake, path, *options).exit_code == 1
+    fake.broken = lambda batches_before: None
+    result = run(fake, path, *options)
+    assert result.exit_code == 0
+    assert "no row has" not in result.stderr
+
+
 def test_a_dry_run_sends_nothing(fake: FakeServer, trace: Path) -> None:
     result = run(fake, trace, *MAP, *SET, "--dry-run")
     assert result.exit_code == 0

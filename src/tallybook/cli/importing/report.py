@@ -20,9 +20,9 @@ def note(text: str) -> None:
     click.echo(text, err=True)
 
 
-def note_columns(plan: Plan) -> None:
-    """Names the columns that were left out, and those that were asked for in vain."""
-    if isinstance(plan, NdjsonPlan) and plan.never_seen:
+def note_columns(plan: Plan, *, whole_file: bool) -> None:
+    """Names the columns that were left out and, if the whole file was read, those that were asked for in vain."""
+    if isinstance(plan, NdjsonPlan) and plan.never_seen and whole_file:
         note(f"no row has {', '.join(sorted(plan.never_seen))}")
     if isinstance(plan, NdjsonPlan) and plan.unknown:
         names = ", ".join(f"{name} (line {line})" for name, line in plan.unknown.items())
