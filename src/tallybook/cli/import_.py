@@ -222,6 +222,7 @@ def _import(request: Request, options: Options, file: BinaryIO, rows: Rows, plan
         try:
             _send(request, rows, plan, client, run)
         except (ClientError, Stopped, Unreadable, OSError, KeyboardInterrupt):
+            note_columns(plan, whole_file=False)
             note(f"stopped: {tally.read:,} rows are done; the same command goes on from there")
             raise
     seconds = time.monotonic() - started

@@ -169,6 +169,12 @@ def test_members_that_are_no_field_are_named_with_their_line(
     assert f"not used, as no event has such fields: {names}\n" in result.stderr
 
 
+def test_members_that_are_no_field_are_named_also_where_the_import_stops(fake: FakeServer, tmp_path: Path) -> None:
+    result = run(fake, written(tmp_path / "broken.ndjson", '{"input_tokns":1}\n[]\n'))
+    assert result.exit_code == 1
+    assert "no event has such fields: input_tokns (line 1)" in result.stderr
+
+
 def test_metadata_may_stand_beside_itself(fake: FakeServer, tmp_path: Path) -> None:
     path = written(tmp_path / "flat.ndjson", '{"metadata.team":"blue","metadata":{"a":1}}\n{"metadata.b":2}\n')
     assert run(fake, path).exit_code == 0
