@@ -206,6 +206,17 @@ def test_a_deleted_record_leaves_lists_and_totals_and_can_be_restored(http: http
     assert changed == {**one, "cost_usd": 2}
 
 
+def test_a_restoring_that_is_repeated_is_answered_alike_whatever_came_later(http: httpx.Client) -> None:
+    path, key = f"/usage/{log(http)['usage_id']}", {"Idempotency-Key": unique("key")}
+    http.delete(path).raise_for_status()
+    restored = http.put(path, json={"status_active": True}, headers=key).raise_for_status()
+    for changes in ({"cost_usd": 7}, {"units_used": 0, "cost_usd": 0}):
+        http.put(path, json=changes).raise_for_status()
+        repeated = http.put(path, json={"status_active": True}, headers=key)
+        assert (repeated.status_code, repeated.content) == (200, restored.content)
+    assert http.put(path, json={"status_active": True}).status_code == 422
+
+
 def test_what_is_changed_is_in_every_report(http: httpx.Client) -> None:
     user = unique("user")
     record = log(http, user_id=user)

@@ -8,7 +8,7 @@ from msgspec import Raw
 
 from tallybook.analytics.answer import EventRecord
 from tallybook.core.counters import COUNTERS, Usage
-from tallybook.core.errors import Fault, InvalidInput, invalid
+from tallybook.core.errors import Fault, InvalidInput, TallybookError, invalid
 from tallybook.core.money import MICRO_PER_UNIT, pico_from_usd, plain_digits, scaled
 from tallybook.core.time_window import instant_text
 from tallybook.corrections.model import Amend, Refund, Void, Wish
@@ -63,18 +63,20 @@ def _faults_of(wanted: RecordWanted, tokens: Usage) -> Iterator[Fault]:
         yield Fault(("body", "cost_usd"), "Field required")
 
 
-def is_done(changes: RecordChanges, event: EventRecord) -> bool:
-    """Whether a record that is asked to be active is so. Raises `InvalidInput` for one that is refunded."""
-    asked = (changes.status_active, changes.units_used, changes.cost_usd)
-    if asked != (True, None, None) or event.voided:
-        return False
-    if event.refunded:
-        raise invalid("body", "status_active", msg="the record is refunded: set its units_used or cost_usd")
-    return True
+class AlreadyActive(TallybookError):
+    """A record that is asked to be active is so: there is nothing to do."""
+
+    def __init__(self, event: EventRecord) -> None:
+        super().__init__("the record is active")
+        self.event = event
 
 
 def to_wish(changes: RecordChanges, event: EventRecord) -> Wish:
-    """What is asked of the event. Raises `InvalidInput` for what its units cannot be set to."""
+    """What is asked of the event.
+
+    Raises `AlreadyActive`, and `InvalidInput` for what its units cannot be set to and for one that is refunded.
+    """
+    _check_inactive(changes, event)
     values = dict(_values(changes, event))
     if changes.status_active is False:
         if values:
@@ -82,6 +84,16 @@ def to_wish(changes: RecordChanges, event: EventRecord) -> Wish:
         return Void()
     emptied = changes.units_used == 0 and changes.cost_usd == 0
     return Amend(values, Refund.IF_ANY if emptied else Refund.NONE, revive=changes.status_active is True)
+
+
+def _check_inactive(changes: RecordChanges, event: EventRecord) -> None:
+    """Raises as `to_wish` where a record that is not deleted is only asked to be active."""
+    asked = (changes.status_active, changes.units_used, changes.cost_usd)
+    if asked != (True, None, None) or event.voided:
+        return
+    if event.refunded:
+        raise invalid("body", "status_active", msg="the record is refunded: set its units_used or cost_usd")
+    raise AlreadyActive(event)
 
 
 def _values(changes: RecordChanges, event: EventRecord) -> Iterator[tuple[str, int | Usage]]:

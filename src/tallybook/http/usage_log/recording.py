@@ -15,7 +15,7 @@ from tallybook.corrections.errors import AlreadyVoided
 from tallybook.corrections.model import Address, Wish
 from tallybook.corrections.service import CorrectionService
 from tallybook.http.sender import sender_of
-from tallybook.http.usage_log.convert import SOURCE, to_event
+from tallybook.http.usage_log.convert import SOURCE, AlreadyActive, to_event
 from tallybook.http.usage_log.wire import RecordWanted
 from tallybook.metering.event import Status
 from tallybook.metering.service import MeteringService
@@ -54,6 +54,8 @@ class Recording:
         """The event as it was left. One that is voided already is `NoSuchEvent`, as any that is not there."""
         try:
             corrected = await self._corrections.correct(address, wish, repeat)
+        except AlreadyActive as nothing:
+            return nothing.event
         except Conflict as refusal:
             if refusal.code == AlreadyVoided.code:
                 raise NoSuchEvent(address.uid) from None

@@ -17,7 +17,7 @@ from tallybook.corrections.model import Address, Void
 from tallybook.corrections.service import CorrectionService
 from tallybook.http.access import CallerOf, repeat_of
 from tallybook.http.reach import reach_of
-from tallybook.http.usage_log.convert import is_done, to_record, to_wish
+from tallybook.http.usage_log.convert import to_record, to_wish
 from tallybook.http.usage_log.recording import Recording
 from tallybook.http.usage_log.wire import (
     LIMIT_DEFAULT,
@@ -85,8 +85,6 @@ def router(recording: Recording, usage: UsageService, corrections: CorrectionSer
         if changes.units_used is None and changes.cost_usd is None and changes.status_active is None:
             raise invalid("body", msg="name at least one of units_used, cost_usd, status_active")
         event = await _found(usage_id, caller, request)
-        if is_done(changes, event):
-            return _answer(event)
         address = Address(event.org_id, event.uid, caller.actor, changes.reason)
         repeat = await repeat_of(request, caller)
         return _answer(await recording.correct(address, lambda event: to_wish(changes, event), repeat))
