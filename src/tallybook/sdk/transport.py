@@ -45,6 +45,7 @@ class Transport:
             headers["X-Org-Id"] = _header_safe("org", org_id)
         self._url = base_url.rstrip("/")
         self._http = httpx.Client(headers=headers, timeout=timeout_seconds, transport=transport)
+        self._patience = httpx.Timeout(timeout_seconds, read=None)
         self._retries = retries
         self._sleep = sleep
 
@@ -61,12 +62,12 @@ class Transport:
     ) -> Any:
         """The parsed body of a 2xx answer, None if it has none. Raises `Unreachable` or an `APIError`.
 
-        `patient`: waits for the answer as long as the connection lasts.
+        `patient`: once connected, waits for the answer as long as the connection lasts.
         """
         headers = {} if json is None else {"Content-Type": "application/json"}
         if idempotency_key is not None:
             headers["Idempotency-Key"] = idempotency_key
-        timeout = None if patient else self._http.timeout
+        timeout = self._patience if patient else self._http.timeout
         request = self._request(method, path, content=json, params=query, headers=headers, timeout=timeout)
         return _answer(self._sent(request, self._retries if retries is None else retries))
 
@@ -79,7 +80,7 @@ class Transport:
 
     def download(self, path: str, query: Query) -> Iterator[bytes]:
         """The body of the 2xx answer to a GET, a part at a time; asks once only. Raises as `fetch`."""
-        request = self._request("GET", path, params=query, timeout=None)
+        request = self._request("GET", path, params=query, timeout=self._patience)
         try:
             with closing(self._http.send(request, stream=True)) as response:
                 if not response.is_success:

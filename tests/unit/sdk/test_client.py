@@ -82,7 +82,8 @@ def test_ingest() -> None:
 def test_what_takes_long_is_waited_for(long: Callable[[Client], Any], seconds: float | None) -> None:
     recorder = Recorder(httpx.Response(200, json={}))
     long(client_of(recorder))
-    assert recorder.requests[0].extensions["timeout"]["read"] == seconds
+    timeout = recorder.requests[0].extensions["timeout"]
+    assert (timeout["connect"], timeout["read"]) == (30, seconds)
 
 
 def test_lists_follow_their_pages() -> None:
