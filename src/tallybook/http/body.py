@@ -134,13 +134,16 @@ class _Gzip:
 
     def inflate(self, chunk: bytes, bytes_max: int) -> bytes:
         try:
-            return self._stream.decompress(chunk, bytes_max)
+            inflated = self._stream.decompress(chunk, bytes_max)
         except zlib.error:
             raise MalformedInput("the body is not valid gzip") from None
+        if self._stream.unused_data:  # at once: the stream would keep whatever follows, without a bound
+            raise MalformedInput("the gzip body has data behind its end")
+        return inflated
 
     def finish(self) -> None:
-        if not self._stream.eof or self._stream.unused_data:
-            raise MalformedInput("the gzip body is cut off or has data behind its end")
+        if not self._stream.eof:
+            raise MalformedInput("the gzip body is cut off")
 
 
 # Bytes handed to zstd at a time: even made of nothing but four-byte runs of 128 KiB they inflate to 8 MiB at most.
