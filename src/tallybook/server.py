@@ -161,6 +161,7 @@ class _Server(uvicorn.Server):
                 port=settings.port,
                 loop="uvloop",
                 http=Protocol,
+                ws="none",
                 lifespan="on",
                 log_config=None,
                 access_log=False,

@@ -1,17 +1,55 @@
-"""How an answer leaves: its head and its body together, which uvicorn writes apart, at the cost of another system call
-and another packet."""
+"""How a request comes in, within bounds that uvicorn leaves to a proxy; and how an answer leaves: its head and its body
+together, which uvicorn writes apart, at the cost of another system call and another packet."""
 
 import asyncio
+from collections.abc import Sized
 from typing import Any, cast
 
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEAD_BYTES_MAX = 64 * 2**10
+"""Of a head, or of what stands around the bytes of a body; not counting the packet that it begins in."""
 
 
 class Protocol(HttpToolsProtocol):
     """uvicorn's, on a transport that joins what is written at once."""
 
+    _head_bytes = 0
+    _in_head = True
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn itself
         super().connection_made(cast(asyncio.Transport, _Joining(transport)))
+        self.flow = _Flow(self.transport, self.pipeline)
+
+    def data_received(self, data: bytes) -> None:
+        self._in_head = True
+        super().data_received(data)
+        self._head_bytes = self._head_bytes + len(data) if self._in_head else 0
+        if self._head_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
+            self.send_400_response("The head of the request is too long.")
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        self._in_head = False
+        # Trailers would join the headers, and name a key or an end user past a proxy that keeps callers from doing so.
+        self.headers = []
+
+    def on_body(self, body: bytes) -> None:
+        self._in_head = False
+        super().on_body(body)
+
+
+class _Flow(FlowControl):
+    """Reads on once no request waits for its turn: uvicorn would read more of them after each that it answers."""
+
+    def __init__(self, transport: asyncio.Transport, waiting: Sized) -> None:
+        super().__init__(transport)
+        self._waiting = waiting
+
+    def resume_reading(self) -> None:
+        if not self._waiting:
+            super().resume_reading()
 
 
 class _Joining:
