@@ -259,6 +259,21 @@ def test_a_raw_route_has_the_same_bound(call: AppClient) -> None:
     check(answer, "native", 413, "body_too_large", "")
 
 
+def test_a_body_from_nobody_is_not_read(call: AppClient) -> None:
+    """However much it is, and whatever it would take to inflate and to parse it."""
+    for key in (None, "wrong"):
+        check(
+            call("POST", "/v1/keys", key=key, content=b"[" * BODY_BYTES_MAX * 2), "native", 401, "unauthenticated", ""
+        )
+
+
+def test_a_body_of_very_many_values_is_413(admin: httpx.Client) -> None:
+    """Parsed, it would be thirty times as large, and nobody else gets an answer meanwhile."""
+    for body in (b"[" + b"0," * 250_000 + b"0]", b"[" * 250_001, b'[{"a":{}},' * 125_000):
+        check(admin.post("/v1/keys", content=body), "native", 413, "body_too_large", "")
+    assert admin.post("/v1/keys", content=b"[" + b"0," * 249_000 + b"0]").status_code == 422
+
+
 COSTS = "/v1/organization/costs"
 FOREIGN = {COMPLETIONS: "mka1", COSTS: "openai"}
 GUARDED = [("GET", "/v1/events"), ("POST", "/v1/events"), ("GET", "/v1/orgs"), *(("GET", path) for path in FOREIGN)]

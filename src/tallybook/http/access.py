@@ -151,6 +151,14 @@ class Gate:
         _check(ACCESS[method, template], caller)
         return caller
 
+    def knows(self, headers: Headers) -> bool:
+        """Whether a valid key was sent, whatever it may do."""
+        try:
+            self._auth.admit(_token(dict(headers)))
+        except Unauthenticated:
+            return False
+        return True
+
 
 async def _caller(request: Request) -> Caller:
     gate: Gate = request.app.state.gate

@@ -66,6 +66,7 @@ def create_app(
         raw,
         table,
         metrics,
+        knows=gate.knows,
         body_bytes_max=body_bytes_max,
         cors_origins=cors_origins,
         access_log=access_log,

@@ -18,8 +18,8 @@ Headers = list[tuple[bytes, bytes]]
 class BodyTooLarge(TooLarge):
     code = "body_too_large"
 
-    def __init__(self, bound: int) -> None:
-        super().__init__(f"the body is larger than {bound} bytes")
+    def __init__(self, bound: int, unit: str = "bytes") -> None:
+        super().__init__(f"the body is larger than {bound} {unit}")
 
 
 class Disconnected(Exception):

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 import msgspec
 
 from tallybook.core.errors import StorageDamaged, TallybookError
-from tallybook.http.body import NOT_JSON, Disconnected, Headers, Receive, header, not_json, read_body
+from tallybook.http.body import NOT_JSON, BodyTooLarge, Disconnected, Headers, Receive, header, not_json, read_body
 from tallybook.http.dialect import Dialect, InternalError, Rendered
 from tallybook.http.metrics import Metrics
 
@@ -30,6 +30,10 @@ _CORS_METHODS = b"GET, POST, PUT, PATCH, DELETE"
 
 # A number with a fraction or an exponent is left to the route, which names its field when it is out of bounds.
 _CHECK_JSON = msgspec.json.Decoder(float_hook=len).decode
+
+# Each becomes an object, twice, while everybody else waits. The largest real body, a list of prices, has 30 000.
+_VALUES_MAX = 250_000
+_BEFORE_VALUES = (b",", b"[", b"{")
 
 log = logging.getLogger("tallybook.http")
 
@@ -60,7 +64,10 @@ class Dialects:
 
 
 class Gateway:
-    """ASGI application around `inner`. `raw` maps exact paths to methods to endpoints that bypass the framework."""
+    """ASGI application around `inner`. `raw` maps exact paths to methods to endpoints that bypass the framework.
+
+    `knows` tells by the headers of a request whether it comes from the holder of a valid key.
+    """
 
     def __init__(
         self,
@@ -69,6 +76,7 @@ class Gateway:
         dialects: Dialects,
         metrics: Metrics,
         *,
+        knows: Callable[[Headers], bool],
         body_bytes_max: int,
         cors_origins: Sequence[str],
         access_log: bool,
@@ -77,6 +85,7 @@ class Gateway:
         self._raw = raw
         self._dialects = dialects
         self._metrics = metrics
+        self._knows = knows
         self._body_bytes_max = body_bytes_max
         self._cors_origins = {origin.encode() for origin in cors_origins}
         self._access_log = access_log
@@ -125,8 +134,13 @@ class Gateway:
         await self._inner(scope, receive, exchange.send)
 
     async def _checked_json(self, scope: Scope, receive: Receive) -> Receive:
-        """The body of a framework route: whole, inflated, and JSON of bearable depth before anything else sees it."""
-        body = await read_body(receive, scope["headers"], self._body_bytes_max)
+        """The body of a framework route: whole, inflated, and JSON of bearable size and depth before anything else
+        sees it. Empty if nobody vouches for it: the framework reads bodies before it asks who sent them.
+        """
+        known = self._knows(scope["headers"])
+        body = await read_body(receive, scope["headers"], self._body_bytes_max) if known else b""
+        if sum(map(body.count, _BEFORE_VALUES)) > _VALUES_MAX:
+            raise BodyTooLarge(_VALUES_MAX, "values")
         # Whatever it called itself (curl says it is a form), it is JSON or refused.
         kept = [pair for pair in scope["headers"] if pair[0] not in _REPLACED_HEADERS]
         scope["headers"] = [*kept, (b"content-type", b"application/json")]
