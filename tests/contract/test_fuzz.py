@@ -37,7 +37,7 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-PAGES = {"/openapi.json", "/docs", "/docs/{name}"}
+PAGES = {"/", "/openapi.json", "/docs", "/docs/{name}"}
 # Reads and compares the whole catalogue each time; it takes one parameter.
 SLOW = {"/v1/prices/diff": 3}
 ROUTES = [path for method, path in ACCESS if method == "GET" and path not in PAGES]

@@ -26,7 +26,7 @@ from tests.admin_rooms import ADMIN_KEY, AppClient
 
 METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 # Pages about the interface are no part of it.
-UNDOCUMENTED = {("GET", "/openapi.json"), ("GET", "/docs"), ("GET", "/docs/{name}")}
+UNDOCUMENTED = {("GET", "/"), ("GET", "/openapi.json"), ("GET", "/docs"), ("GET", "/docs/{name}")}
 TYPES = {"null", "boolean", "object", "array", "number", "string", "integer"}
 COMPONENT = re.compile(r"[A-Za-z0-9._-]+")
 
@@ -287,6 +287,8 @@ def test_the_docs_are_a_page(call: AppClient) -> None:
     assert page.status_code == 200
     assert page.headers["content-type"].startswith("text/html")
     assert "/openapi.json" in page.text
+    to_it = call("GET", "/", key=None)
+    assert (to_it.status_code, to_it.headers["location"]) == (307, "/docs")
 
 
 def test_the_page_of_the_docs_asks_only_this_server(call: AppClient) -> None:

@@ -36,6 +36,7 @@ ACCESS: Mapping[tuple[str, str], Access] = {
     ("GET", "/readyz"): PUBLIC,
     ("GET", "/metrics"): PUBLIC,
     ("GET", "/openapi.json"): PUBLIC,
+    ("GET", "/"): PUBLIC,
     ("GET", "/docs"): PUBLIC,
     ("GET", "/docs/{name}"): PUBLIC,
     ("POST", "/v1/events"): Access(Scope.INGEST),

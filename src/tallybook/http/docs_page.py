@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fastapi import APIRouter
 from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import FileResponse, HTMLResponse
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
 
 from tallybook.core.errors import NotFound
 
@@ -25,6 +25,10 @@ def router(title: str, document_path: str) -> APIRouter:
         swagger_css_url=f"{PATH}/{_STYLE}",
         swagger_favicon_url=f"{PATH}/{_ICON}",
     ).body
+
+    @routes.get("/")
+    async def first_page() -> RedirectResponse:
+        return RedirectResponse(PATH)
 
     @routes.get(PATH)
     async def page() -> HTMLResponse:

@@ -5,7 +5,16 @@ from decimal import Decimal
 
 import pytest
 
-from tallybook.orgs.model import PARSERS, BadValue, LateConfirm, OrgSettings, Overrun, plain_value
+from tallybook.ledger.model import HOLD_SECONDS_MAX
+from tallybook.orgs.model import (
+    PARSERS,
+    RESERVATION_SECONDS_MAX,
+    BadValue,
+    LateConfirm,
+    OrgSettings,
+    Overrun,
+    plain_value,
+)
 
 DEFAULTS = {
     "late_confirm": "charge",
@@ -21,6 +30,10 @@ DEFAULTS = {
 def test_the_defaults() -> None:
     assert OrgSettings().to_record() == DEFAULTS
     assert list(PARSERS) == list(DEFAULTS)
+
+
+def test_an_org_sets_no_reservation_longer_than_the_ledger_holds_one() -> None:
+    assert RESERVATION_SECONDS_MAX == HOLD_SECONDS_MAX
 
 
 def test_settings_survive_being_a_record() -> None:
