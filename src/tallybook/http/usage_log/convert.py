@@ -8,7 +8,7 @@ from msgspec import Raw
 
 from tallybook.analytics.answer import EventRecord
 from tallybook.core.counters import COUNTERS, Usage
-from tallybook.core.errors import Fault, InvalidInput, TallybookError, invalid
+from tallybook.core.errors import Fault, InvalidInput, NotFound, invalid
 from tallybook.core.money import MICRO_PER_UNIT, pico_from_usd, plain_digits, scaled
 from tallybook.core.time_window import instant_text
 from tallybook.corrections.model import Amend, Refund, Void, Wish
@@ -63,7 +63,7 @@ def _faults_of(wanted: RecordWanted, tokens: Usage) -> Iterator[Fault]:
         yield Fault(("body", "cost_usd"), "Field required")
 
 
-class AlreadyActive(TallybookError):
+class AlreadyActive(NotFound):
     """A record that is asked to be active is so: there is nothing to do."""
 
     def __init__(self, event: EventRecord) -> None:
