@@ -100,6 +100,8 @@ def restore(backup: Path, data_dir: Path, *, force: bool) -> Restored:
 
 def _opened(settings: Settings) -> "Tallybook":
     configure_log(settings.log_level)
+    # What is written is its owner's alone, also in a folder that was there before and lets others in.
+    os.umask(0o077)
     # Opening files takes many short turns, each of which would wait for whoever loads modules.
     sys.setswitchinterval(0.0002)
     try:

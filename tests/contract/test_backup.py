@@ -64,7 +64,7 @@ def test_a_backup_names_every_file(server: ServerProcess, backup: Path) -> None:
         path.name: path.stat().st_size for path in folder.iterdir() if path.name != "manifest.json"
     }
     assert folder.stat().st_mode & 0o777 == 0o700
-    assert all(path.stat().st_mode & 0o077 == 0 for path in folder.iterdir() if path.name != "manifest.json")
+    assert all(path.stat().st_mode & 0o077 == 0 for path in folder.iterdir())
     assert [path.name for path in folder.parent.iterdir() if path.name.startswith(".")] == []
 
 

@@ -141,6 +141,16 @@ def test_the_folder_is_its_owners_alone(tmp_path: Path) -> None:
     server.stop()
 
 
+def test_files_are_their_owners_alone_in_a_folder_that_lets_others_in(own_server: ServerProcess) -> None:
+    own_server.data_dir.mkdir()
+    own_server.data_dir.chmod(0o755)
+    with own_server.start().client() as admin:
+        admin.post("/v1/events", json={"id": "1"}).raise_for_status()
+        files = [path for path in own_server.data_dir.rglob("*") if path.is_file()]
+        assert {path.name for path in files} > {*FILES, "events.duckdb.wal", "ledger.sqlite-wal"}
+        assert [path.name for path in files if path.stat().st_mode & 0o077] == []
+
+
 def test_a_second_server_is_refused(data_dir: Path) -> None:
     server = ServerProcess(data_dir).start()
     assert server.process is not None
