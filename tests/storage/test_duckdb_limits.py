@@ -109,3 +109,16 @@ def test_looking_up_does_not_wait_for_reports(engine: DuckEngine, held: ExitStac
     with pytest.raises(QueriesWaiting):
         events_by(reports)
     assert len(lookups.list_events(NEWEST).events) == 2
+
+
+def test_a_report_does_not_wait_for_exports() -> None:
+    turns = Turns(Limits(threads=4, report_threads=2, timeout_seconds=0.2))
+    with turns.taken(report=True, export=True):
+        with pytest.raises(QueriesWaiting), turns.taken(report=True, export=True):
+            pass
+        with turns.taken(report=True):
+            pass
+    alone = Turns(Limits(threads=4, report_threads=1, timeout_seconds=0.2))
+    for _ in range(2):  # it is given back
+        with alone.taken(report=True, export=True):
+            pass

@@ -17,6 +17,7 @@ _INTERRUPT_SECONDS = 0.02
 @dataclass(frozen=True)
 class Limits:
     """At most `threads` reads at once, of which `report_threads` reports: looking something up need not wait for those.
+    Nor need reports wait for exports, unless there is but one thread for both.
 
     `timeout_seconds`: how long a read may wait for its turn, and how long it may then take.
     """
@@ -32,14 +33,16 @@ class Turns:
     def __init__(self, limits: Limits) -> None:
         self._all = threading.BoundedSemaphore(limits.threads)
         self._of_reports = threading.BoundedSemaphore(limits.report_threads)
+        # They take as long as they take: those of one caller must not keep all others from their reports.
+        self._of_exports = threading.BoundedSemaphore(max(1, limits.report_threads - 1))
         self._timeout_seconds = limits.timeout_seconds
 
     @contextmanager
-    def taken(self, *, report: bool) -> Iterator[None]:
-        """Raises `QueriesWaiting` if no turn comes."""
+    def taken(self, *, report: bool, export: bool = False) -> Iterator[None]:
+        """`export`: a report that is one. Raises `QueriesWaiting` if no turn comes."""
         until = time.monotonic() + self._timeout_seconds
         with ExitStack() as held:
-            for turns in [self._of_reports, self._all] if report else [self._all]:
+            for turns in [*[self._of_exports] * export, *[self._of_reports] * report, self._all]:
                 if not turns.acquire(timeout=max(0, until - time.monotonic())):
                     raise QueriesWaiting(self._timeout_seconds)
                 held.callback(turns.release)

@@ -104,7 +104,7 @@ class DuckUsageStore:
 
     def export(self, plan: ListPlan, file_format: FileFormat, path: Path, *, events_max: int) -> int:
         # As long as it takes: its events have a bound of their own.
-        with self._turns.taken(report=True), arrivals.reading(self._engine) as reader:
+        with self._turns.taken(report=True, export=True), arrivals.reading(self._engine) as reader:
             plan = _settled(reader, replace(plan, span=_capped(reader, plan.span, plan.as_of_us)))
             corrected = _has_corrections(reader, plan.span)
             count = self._total(reader, plan)
