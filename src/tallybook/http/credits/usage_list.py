@@ -1,10 +1,11 @@
 """Usage records and their summary, and the records behind transactions (contract sections 7.2, 9.4 and 9.5)."""
 
-import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Any
+
+from starlette.concurrency import run_in_threadpool
 
 from tallybook.analytics.answer import EventRecord
 from tallybook.analytics.plan import STORABLE
@@ -89,7 +90,8 @@ class Usages:
         return by_transaction
 
     async def _get(self, call: Call[UsageAsked]) -> Answer:
-        return await asyncio.to_thread(self._answer, call)
+        # Not in asyncio's few threads, which batches of events need: a report may wait long for its turn.
+        return await run_in_threadpool(self._answer, call)
 
     def _answer(self, call: Call[UsageAsked]) -> Answer:
         org_id, asked = call.org_id, call.wanted
