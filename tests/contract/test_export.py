@@ -3,9 +3,12 @@
 import csv
 import io
 import json
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ import duckdb
 import httpx
 import pytest
 
+from tallybook.http.native.export import FILES_MAX
 from tests.contract.credit_calls import Ledger
 from tests.contract.settlement_calls import MODEL, USAGE, record_prices
 from tests.serving import ADMIN_KEY, ServerProcess
@@ -168,3 +172,31 @@ def test_the_command_writes_a_file_or_to_its_output(server: ServerProcess, tmp_p
     assert in_file == {row["id"] for row in csv.DictReader(io.StringIO(printed.stdout))}
     assert len(in_file) == 9
     assert [each.name for each in tmp_path.iterdir()] == [path.name]
+
+
+def test_files_that_nobody_fetches_are_few(own_server: ServerProcess) -> None:
+    own_server.start()
+    with own_server.client() as admin, ExitStack() as connections:
+        for part in range(4):
+            tell(admin, [{"id": f"{part} {number}", "description": "x" * 1_000} for number in range(5_000)])
+        admin.post("/v1/orgs", json={"id": "acme", "name": "Acme"}).raise_for_status()
+        for _ in range(FILES_MAX):
+            connections.enter_context(unread(own_server, "/v1/events/export"))
+        refused = admin.get("/v1/events/export")
+        assert (refused.status_code, refused.json()["code"]) == (503, "overloaded")
+        assert admin.get("/v1/events/export", headers={"X-Org-Id": "acme"}).status_code == 200
+        connections.close()
+        deadline = time.monotonic() + 30
+        while admin.get("/v1/events/export").status_code != 200:
+            assert time.monotonic() < deadline
+        for _ in range(FILES_MAX + 1):
+            assert admin.get("/v1/events/export").status_code == 200
+
+
+def unread(server: ServerProcess, path: str) -> socket.socket:
+    """A connection whose answer has begun, and is not read on."""
+    address = httpx.URL(server.url)
+    connection = socket.create_connection((address.host, address.port or 0), timeout=30)
+    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ADMIN_KEY}\r\n\r\n".encode())
+    assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
+    return connection
