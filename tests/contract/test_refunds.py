@@ -119,6 +119,24 @@ def test_what_a_void_gave_back_is_not_given_back_again(ledger: Ledger, refund: b
     ledger.verify()
 
 
+def test_what_was_restored_or_amended_up_again_gets_no_second_share(ledger: Ledger) -> None:
+    account_id = ledger.account(10)
+    transaction_id = paid(ledger, account_id, 9)
+    one, two = (recorded(ledger.http, transaction_id=transaction_id, cost_usd=usd) for usd in ("1", "2"))
+    halved = corrected(refunding(ledger.http, one, 1, cost_usd="0.5"))
+    assert halved["correction"]["refund"]["credits"] == "1.5"
+    corrected(amend(ledger.http, one, 2, cost_usd="1"))
+    void = corrected(correct(ledger.http, one, "void", expected_revision=3, refund=True))
+    assert void["correction"]["refund"]["credits"] == "1.5"
+    corrected(correct(ledger.http, one, "restore", expected_revision=3))
+    refused(correct(ledger.http, one, "void", expected_revision=4, refund=True), 409, "nothing_to_refund")
+    assert ledger.balances(account_id)[0] == 1 + 3
+    corrected(correct(ledger.http, one, "void", expected_revision=4))
+    last = corrected(correct(ledger.http, two, "void", expected_revision=1, refund=True))
+    assert last["correction"]["refund"]["credits"] == "6"
+    ledger.verify()
+
+
 def test_while_other_usage_has_no_known_cost_nothing_is_given_back(ledger: Ledger) -> None:
     account_id = ledger.account(10)
     transaction_id = paid(ledger, account_id, 9)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
+from tallybook.analytics.answer import EventRecord
 from tallybook.core.unit_of_work import Transaction as Tx
 from tallybook.corrections.model import Change, CorrectionRecord
 from tallybook.metering.event import Submission
@@ -110,7 +111,7 @@ class Paid(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """A correction as the ledger decided it, as `verify` sees it. `refunded_micro`: by all those of its transaction.
+    """A correction as the ledger decided it. `refunded_micro`: by all those of its transaction; `refund_micro`: by it.
 
     Accounts are named as the store keeps them.
     """
@@ -127,6 +128,7 @@ class Claim(NamedTuple):
     refund_id: str | None
     refund_type: str | None
     refund_account: int | None
+    refund_micro: int = 0
 
 
 class RefundStore(Protocol):
@@ -157,6 +159,14 @@ class RefundStore(Protocol):
 
     def claims_of(self, org_id: str, uids: Sequence[bytes]) -> Sequence[Claim]:
         """Every claim of these events."""
+        ...
+
+
+class Histories(Protocol):
+    """Events with what was made of them."""
+
+    def history(self, org_id: str, uid: str) -> tuple[Sequence[EventRecord], Sequence[CorrectionRecord]]:
+        """Every revision of an event, and every correction, in order."""
         ...
 
 

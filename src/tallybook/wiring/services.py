@@ -162,7 +162,7 @@ def _correcting(
 ) -> _Correcting:
     settings, before_read = folder.settings, intake.drain.before_read
     direct = DirectCommitter(intake.metering.writer.submit)
-    refunds = Refunds(stores.settlement, stores.refunds, ledger, usage, stores.writes, folder.clock)
+    refunds = Refunds(stores.settlement, stores.refunds, stores.book, ledger, usage, stores.writes, folder.clock)
     corrections = CorrectionService(usage, stores.book, direct, refunds, pricing, charged, before_read)
     bulk = Bulk(corrections, direct, rows_max=settings.correction_rows_max)
     return _Correcting(

@@ -39,6 +39,30 @@ def test_what_cost_nothing_known_gives_all_back_if_nothing_is_left_that_costs(
     assert refund_of(900, Share(0, after, others, ended=True)) == back
 
 
+@pytest.mark.parametrize(
+    ("left", "before", "after", "others", "from_pico", "given_back", "back"),
+    [
+        # Of 900 for 100 and 200: the first was voided and restored.
+        (600, 100, 0, 200, 100, 300, 0),
+        (600, 100, 50, 200, 100, 300, 0),
+        # It was halved before, and maybe amended up again.
+        (750, 50, 0, 200, 100, 150, 150),
+        (750, 100, 0, 200, 100, 150, 150),
+        # The other one was voided meanwhile.
+        (150, 50, 0, 0, 100, 150, 150),
+        (150, 50, 25, 0, 100, 150, 75),
+        # Amended up beyond what it was.
+        (750, 300, 0, 300, 100, 150, 300),
+    ],
+)
+def test_what_was_given_back_for_an_event_counts(
+    left: int, before: int, after: int, others: int, from_pico: int, given_back: int, back: int
+) -> None:
+    ended = after == 0
+    share = Share(before, after, others, ended=ended, refunded_from_pico=from_pico, given_back_micro=given_back)
+    assert refund_of(left, share) == back
+
+
 @given(st.integers(0, 10**16), st.lists(st.integers(0, 10**18), min_size=1, max_size=5), st.data())
 def test_voided_one_by_one_all_is_given_back_and_never_more(debit: int, costs: list[int], data: st.DataObject) -> None:
     left, rest = debit, sum(costs)

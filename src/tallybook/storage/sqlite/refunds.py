@@ -19,7 +19,7 @@ _NEWEST = """
 """
 _CLAIMS = f"""
     SELECT c.uid, c.occurred_at, c.superseded, c.replacement, c.id, t.id, t.account, t.amount, {_REFUNDED},
-           refund.id, refund.type, refund.account
+           refund.id, refund.type, refund.account, coalesce(refund.amount, 0)
     FROM usage_corrections AS c
     JOIN transactions AS t ON t.seq = c.transaction_seq
     LEFT JOIN transactions AS refund ON refund.seq = c.refund_seq
