@@ -76,3 +76,20 @@ def test_requests_that_wait_for_their_turn_are_few(own_server: ServerProcess, co
     assert memory_of(own_server) - before < 64 * MEGABYTE
     connection.settimeout(5)
     assert b"HTTP/1.1 200 " in connection.recv(65_536)
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_another_protocol_is_not_entered(connection: socket.socket, together: bool) -> None:
+    """As clients ask for HTTP/2 over plain text. What they send with it is a body, and no request of its own."""
+    body = b'{"id": "GET /metrics HTTP/1.1"}'
+    head = (
+        b"POST /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + ADMIN_KEY.encode() + b"\r\n"
+        b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMA\r\nContent-Length: %d\r\n\r\n"
+    ) % len(body)
+    for part in [head + body] if together else [head, body]:
+        connection.sendall(part)
+    answer = connection.recv(65_536)
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b'"inserted":1' in answer
+    connection.sendall(GET + b"Connection: close\r\n\r\n")
+    assert answered(connection).count(b"HTTP/1.1 200 ") == 1

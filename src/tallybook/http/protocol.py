@@ -5,6 +5,7 @@ import asyncio
 from collections.abc import Sized
 from typing import Any, cast
 
+from httptools import HttpParserError, HttpParserUpgrade
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -12,8 +13,15 @@ HEAD_BYTES_MAX = 64 * 2**10
 """Of a head, or of what stands around the bytes of a body; not counting the packet that it begins in."""
 
 
+_OF_UPGRADES = (b"connection", b"upgrade", b"http2-settings")
+
+
 class Protocol(HttpToolsProtocol):
-    """uvicorn's, on a transport that joins what is written at once."""
+    """uvicorn's, on a transport that joins what is written at once.
+
+    A request that asks for another protocol is read as if it did not: some clients ask for HTTP/2 with their first one.
+    The parser would leave out its body, and take it for the next request.
+    """
 
     _head_bytes = 0
     _in_head = True
@@ -24,12 +32,25 @@ class Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._in_head = True
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+        except HttpParserUpgrade as end:
+            self.data_received(self._without_upgrade() + data[end.args[0] :])
         self._head_bytes = self._head_bytes + len(data) if self._in_head else 0
         if self._head_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
             self.send_400_response("The head of the request is too long.")
 
+    def _without_upgrade(self) -> bytes:
+        """The head that was read, as if it asked for no other protocol."""
+        kept = (b"%b: %b\r\n" % pair for pair in self.headers if pair[0] not in _OF_UPGRADES)
+        return b"%b %b HTTP/1.1\r\n%b\r\n" % (self.parser.get_method(), self.url, b"".join(kept))
+
     def on_headers_complete(self) -> None:
+        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
+            return
         super().on_headers_complete()
         self._in_head = False
         # Trailers would join the headers, and name a key or an end user past a proxy that keeps callers from doing so.
@@ -38,6 +59,10 @@ class Protocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         self._in_head = False
         super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
 
 
 class _Flow(FlowControl):
