@@ -93,3 +93,23 @@ def test_another_protocol_is_not_entered(connection: socket.socket, together: bo
     assert b'"inserted":1' in answer
     connection.sendall(GET + b"Connection: close\r\n\r\n")
     assert answered(connection).count(b"HTTP/1.1 200 ") == 1
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close, Upgrade\r\nUpgrade: h2c\r\n\r\n",
+        b"GET /healthz HTTP/1.0\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
+    ],
+    ids=["close", "HTTP/1.0"],
+)
+def test_who_asks_for_another_protocol_and_the_end_gets_an_answer_and_the_end(
+    connection: socket.socket, head: bytes
+) -> None:
+    connection.sendall(head)
+    assert answered(connection).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_tunnel_is_refused(connection: socket.socket) -> None:
+    connection.sendall(b"CONNECT /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert answered(connection).startswith(b"HTTP/1.1 400 ")

@@ -5,7 +5,7 @@ import asyncio
 from collections.abc import Sized
 from typing import Any, cast
 
-from httptools import HttpParserError, HttpParserUpgrade
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -38,15 +38,21 @@ class Protocol(HttpToolsProtocol):
         except HttpParserError:
             self.send_400_response("Invalid HTTP request received.")
         except HttpParserUpgrade as end:
-            self.data_received(self._without_upgrade() + data[end.args[0] :])
+            head = self._without_upgrade()
+            self.parser = HttpRequestParser(self)  # the one before is done with the connection
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+            self.data_received(head + data[end.args[0] :])
         self._head_bytes = self._head_bytes + len(data) if self._in_head else 0
         if self._head_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
             self.send_400_response("The head of the request is too long.")
 
     def _without_upgrade(self) -> bytes:
         """The head that was read, as if it asked for no other protocol."""
-        kept = (b"%b: %b\r\n" % pair for pair in self.headers if pair[0] not in _OF_UPGRADES)
-        return b"%b %b HTTP/1.1\r\n%b\r\n" % (self.parser.get_method(), self.url, b"".join(kept))
+        kept = [pair for pair in self.headers if pair[0] not in _OF_UPGRADES]
+        if not self.parser.should_keep_alive():
+            kept.append((b"connection", b"close"))
+        fields = b"".join(b"%b: %b\r\n" % pair for pair in kept)
+        return b"%b %b HTTP/1.1\r\n%b\r\n" % (self.parser.get_method(), self.url, fields)
 
     def on_headers_complete(self) -> None:
         if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
