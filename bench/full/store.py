@@ -18,8 +18,10 @@ from bench import server
 from tallybook.core.time_window import DAY_US, parse_instant
 from tallybook.metering.identity import identity_of, request_key_of
 from tallybook.storage.duckdb import key_generations
+from tallybook.storage.duckdb.engine import attached
+from tallybook.storage.duckdb.runs import STRETCH
 
-VERSION = 5
+VERSION = 6
 """Of what is made here: raise it whenever that changes."""
 
 ORG = "default"
@@ -93,7 +95,7 @@ def _make(folder: Path, events: int) -> None:
     with server.running(folder):
         pass  # makes the files and what every server has
     known = [list(column) for column in zip(*_known(events), strict=True)]
-    with duckdb.connect(str(folder / "events.duckdb"), config={"threads": 2, "memory_limit": "6GB"}) as store:
+    with attached(folder / "events.duckdb", {"threads": 2, "memory_limit": "6GB"}) as store:
         store.execute(f"CREATE TEMP TABLE known AS SELECT {', '.join(map('unnest(?) AS {}'.format, _KNOWN))}", known)
         store.execute("SET VARIABLE models = ?", [list(_MODELS)])
         rest = min(events, UNORDERED)
@@ -110,7 +112,7 @@ def _add(store: duckdb.DuckDBPyConnection, run: int, first: int, end: int, event
     store.execute(f"CREATE OR REPLACE TEMP TABLE drawn AS {_drawn(first, end, events)}")
     store.execute(_KEYS)
     store.execute(_REQUEST_KEYS.format("key" if run else "seq"), [run])
-    store.execute(_FACTS.format("occurred_at" if run else "seq"), [run])
+    store.execute(_FACTS.format(_IN_ORDER if run else "seq"), [run])
     store.execute(_CORRECTIONS)
     store.execute(_SUPERSEDED)
     store.execute("CHECKPOINT")
@@ -233,6 +235,8 @@ _OF_FACTS = {
     "pool_input_tokens": "input_tokens - cache_read_tokens",
 }
 """Columns of the facts by what they are made from."""
+
+_IN_ORDER = f"row_number() OVER (ORDER BY occurred_at) // {STRETCH}, {_OF_FACTS['user_id']}, occurred_at"
 
 _LINES = {
     "uncached": "(input_tokens - cache_read_tokens) * 2500000",

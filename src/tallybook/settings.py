@@ -43,7 +43,9 @@ class Settings(BaseSettings):
     )
     batch_events_max: int = Field(10_000, ge=1, description="Most events in one request.")
     ingest_queue_events: int = Field(50_000, ge=1, description="Events waiting for the writer before 503 is answered.")
-    ingest_flush_events: int = Field(10_000, ge=1, description="Most events in one commit.")
+    ingest_flush_events: int = Field(
+        12_288, ge=1, description="Most events in one commit. While more batches come, it waits for half as many."
+    )
     outbox_events_max: int = Field(
         100_000,
         ge=1,
@@ -107,8 +109,7 @@ class Settings(BaseSettings):
     run_events: int = Field(
         491_520,
         ge=1_000,
-        description="Events that are put in order by org and time at a time, once as many have arrived;"
-        " cheapest in multiples of 122 880.",
+        description="Events that are put in order at a time, by org, time and user, once as many have arrived.",
     )
     wal_bytes_max: int = Field(
         64 * 2**20,

@@ -12,13 +12,14 @@ from tests.crash.test_kill_ingest import event
 from tests.serving import ServerProcess
 
 TRACER = str(Path(syscalls.__file__))
-REQUESTS = 20
+REQUESTS, BATCHES, BATCH = 20, 3, 7_000
 
 EVENTS = ("POST /v1/events HTTP/1.1", "HTTP/1.1 200 OK", "events.duckdb.wal")
 PRICES = ("PUT /v1/prices HTTP/1.1", "HTTP/1.1 201 Created", "ledger.sqlite-wal")
 HOLDS = ("POST /v1/reservations/create HTTP/1.1", "HTTP/1.1 200 OK", "ledger.sqlite-wal")
 CONFIRMATIONS = ("POST /v1/reservations/confirm HTTP/1.1", "HTTP/1.1 200 OK", "ledger.sqlite-wal")
 """Request, answer, and the file that must be flushed between them."""
+MANY_EVENTS = ("POST /v1/events?strict=false HTTP/1.1", "HTTP/1.1 200 OK")
 
 
 def may_trace(tmp_path: Path) -> bool:
@@ -39,6 +40,10 @@ def test_the_log_is_flushed_between_request_and_answer(tmp_path: Path) -> None:
             assert client.post("/v1/events", json=event("flush", str(number))).json()["inserted"] == 1
             assert client.put("/v1/prices", json=price(number)).status_code == 201
             done(ledger.confirm(ledger.hold(account_id, 1), 1))
+        for number in range(BATCHES):
+            events = [event("flush", f"{number}-{index}") for index in range(BATCH)]
+            stored = client.post("/v1/events?strict=false", json={"events": events})
+            assert stored.json()["inserted"] == BATCH
     server.stop()
 
     lines = trace.read_text().splitlines()
@@ -46,6 +51,11 @@ def test_the_log_is_flushed_between_request_and_answer(tmp_path: Path) -> None:
         flushes = [flushed.count(f"flush {server.data_dir / file}") for flushed in between(lines, request, answer)]
         assert len(flushes) == REQUESTS
         assert all(flushes), f"answered without a flush of {file}: {flushes}"
+    batches = list(between(lines, *MANY_EVENTS))
+    assert len(batches) == BATCHES
+    for steps in batches:  # many rows go to the file, and the log says where they are
+        last = [line for line in steps if line.startswith("flush ")][-2:]
+        assert last == [f"flush {server.data_dir / file}" for file in ("events.duckdb", EVENTS[2])]
 
 
 def price(number: int) -> dict[str, object]:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tallybook.metering.event import Status
 from tallybook.metering.store import EventStore
 from tallybook.storage.duckdb import arrivals, runs
 from tallybook.storage.duckdb import engine as engine_module
+from tallybook.storage.duckdb import events as events_module
 from tallybook.storage.duckdb.engine import DuckEngine
 from tallybook.storage.duckdb.events import DuckEventStore
 from tallybook.storage.duckdb.limits import Limits
@@ -23,6 +25,7 @@ from tallybook.storage.duckdb.reading import DuckUsageStore
 from tallybook.storage.duckdb.start_check import read_through
 from tallybook.storage.migrations import HeldDatabase, NewerDatabase
 from tests.admin_rooms import StillClock
+from tests.conftest import LONG
 from tests.storage.suites.event_store import EventStoreSuite, told
 from tests.submissions import Submitter
 
@@ -65,7 +68,8 @@ class TestDuckEventStore(EventStoreSuite):
         return facts
 
 
-def test_readers_never_see_a_half_commit(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sizes", [(50,), (50, 400, 6_500, 50, 9_000)], ids=["few", "few and whole groups of rows"])
+def test_readers_never_see_a_half_commit(tmp_path: Path, sizes: tuple[int, ...]) -> None:
     clock = StillClock()
     engine = opened(tmp_path / "events.duckdb")
     store = DuckEventStore(engine, clock, wal_bytes_max=2**17, disk_reserve_bytes=0)
@@ -84,8 +88,10 @@ def test_readers_never_see_a_half_commit(tmp_path: Path) -> None:
     readers = [threading.Thread(target=count) for _ in range(3)]
     for reader in readers:
         reader.start()
-    for flush in range(60):
-        store.append([submit(told(flush * 50 + number)) for number in range(50)])
+    appended = 0
+    for flush, size in zip(range(60 if LONG or sizes == (50,) else 10), cycle(sizes), strict=False):
+        store.append([submit(told(appended + number)) for number in range(size)])
+        appended += size
         if flush % 10 == 0:
             store.maintain()
     done.set()
@@ -93,6 +99,17 @@ def test_readers_never_see_a_half_commit(tmp_path: Path) -> None:
         reader.join()
     store.close()
     assert wrong == []
+
+
+def test_a_whole_group_of_rows_does_not_go_through_the_log(tmp_path: Path) -> None:
+    clock = StillClock()
+    engine = opened(tmp_path / "events.duckdb")
+    store = DuckEventStore(engine, clock, wal_bytes_max=2**40, disk_reserve_bytes=0)
+    submit = Submitter(clock)
+    store.append([submit(told(number)) for number in range(7_000)])
+    assert engine.wal_bytes < 7_000 * 50  # eight bytes for each column of each fact otherwise
+    assert stored(engine, "facts") == 7_000
+    store.close()
 
 
 def test_few_events_wait_for_more_and_every_reader_sees_them(tmp_path: Path) -> None:
@@ -283,6 +300,21 @@ def test_the_log_is_folded_in_when_quiet(tmp_path: Path) -> None:
     assert engine.wal_bytes > 1000
     store.maintain()
     assert engine.wal_bytes == 0
+    store.close()
+
+
+def test_the_log_is_folded_in_when_it_tells_of_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few bytes of it may stand for many keys, which the next start reads in again."""
+    monkeypatch.setattr(events_module, "_LOGGED_MAX", 15_000)
+    clock = StillClock()
+    engine = opened(tmp_path / "events.duckdb")
+    store = DuckEventStore(engine, clock, wal_bytes_max=2**40, disk_reserve_bytes=0)
+    submit = Submitter(clock)
+    logged = []
+    for commit in range(5):
+        store.append([submit(told(commit * 7_000 + number)) for number in range(7_000)])
+        logged.append(engine.wal_bytes)
+    assert logged[0] < logged[1] < logged[2] > logged[3] < logged[4]
     store.close()
 
 

@@ -1,7 +1,10 @@
 """Facts are put in order while they are read and written, and every read counts each of them once."""
 
+import random
 import threading
 from collections.abc import Iterator
+from itertools import cycle, groupby
+from operator import itemgetter
 from pathlib import Path
 
 import duckdb
@@ -19,7 +22,8 @@ from tests.storage.suites.event_store import told
 from tests.submissions import Submitter
 
 SWAPS = 50 if LONG else 4
-ROWS = 4_000 if LONG else 2_000
+ROWS = 7_000
+"""Of a run: more than DuckDB keeps in one group."""
 READERS = 3
 
 
@@ -79,10 +83,11 @@ def test_no_read_is_wrong_while_runs_are_added(shelf: Shelf) -> None:
     threads.append(threading.Thread(target=seal))
     for thread in threads:
         thread.start()
-    added = 0
+    added, counts = 0, cycle((700, 700, 6_500))  # fewer than are spread at once, so that some wait; a group of rows
     while len(shelf.runs()) < SWAPS and threads[-1].is_alive():
-        shelf.add(added, 700)  # fewer than are spread at once, so that some wait
-        added += 700
+        more = next(counts)
+        shelf.add(added, more)
+        added += more
     done.set()
     for thread in threads:
         thread.join()
@@ -91,7 +96,7 @@ def test_no_read_is_wrong_while_runs_are_added(shelf: Shelf) -> None:
     assert shelf.counted() == (added, added, added)
 
 
-def test_a_run_holds_what_arrived_in_order(shelf: Shelf) -> None:
+def test_a_run_holds_what_arrived(shelf: Shelf) -> None:
     shelf.add(0, ROWS - 1)
     assert not shelf.sealer.seal()
     shelf.add(ROWS - 1, 1)
@@ -100,9 +105,24 @@ def test_a_run_holds_what_arrived_in_order(shelf: Shelf) -> None:
     assert not shelf.sealer.seal()
     assert shelf.runs() == [(1, 2, ROWS)]
     with shelf.engine.reading() as reader:
-        places = reader.execute("SELECT org_id, occurred_at, run FROM facts ORDER BY rowid").fetchall()
-    assert places == sorted(places)
-    assert {run for _, _, run in places} == {1}
+        assert reader.execute("SELECT DISTINCT run FROM facts").fetchall() == [(1,)]
+
+
+def test_a_run_is_in_order_by_org_stretch_of_time_and_user(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "STRETCH", 300)
+    instants = random.Random(1).sample(range(1, 10 * ROWS), ROWS)
+    shelf.store.append(
+        [
+            shelf.submit(told(number, occurred_at_us=at), org_id=f"org-{number % 3}", user_id=f"user-{number % 7}")
+            for number, at in enumerate(instants)
+        ]
+    )
+    assert shelf.sealer.seal()
+    with shelf.engine.reading() as reader:
+        stored = reader.execute("SELECT org_id, user_id, occurred_at FROM facts ORDER BY rowid").fetchall()
+    by_time = groupby(sorted(stored, key=itemgetter(0, 2)), key=itemgetter(0))
+    ranked = [(org, rank // 300, user, at) for _, facts in by_time for rank, (org, user, at) in enumerate(facts, 1)]
+    assert stored == [(org, user, at) for org, _, user, at in sorted(ranked)]
 
 
 def test_what_waits_is_not_overtaken(shelf: Shelf) -> None:

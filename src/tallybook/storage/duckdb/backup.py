@@ -1,8 +1,9 @@
 """The event store as a source of backups: its file and its log are copied while commits go on.
 
-DuckDB never overwrites what its file refers to before the next checkpoint, and only appends to the log. So without
-checkpoints the file may be copied while it grows, and together with the log as it was at an instant it is what a crash
-at that instant would have left. Copying costs no more than reading: rows and index are not made anew.
+Before the next checkpoint DuckDB never overwrites what its file or its log refers to, and only appends to the log; rows
+that the log refers to were written to the file before. So without checkpoints the file may be copied while it grows,
+and together with the log as it was before that it is what a crash at that instant would have left. Copying costs no
+more than reading: rows and index are not made anew.
 """
 
 import os

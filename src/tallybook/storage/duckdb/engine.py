@@ -6,7 +6,7 @@ DuckDB allows one process per file; a second one is refused by the engine with t
 import re
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +25,13 @@ from tallybook.storage.new_file import made_whole
 # safety net below the checkpoints that the writer makes in quiet moments.
 _CHECKPOINT_THRESHOLD = "1GB"
 
+_ROWS_TOGETHER = 6_144
+"""Rows of a group, for which DuckDB keeps the least and the greatest value of every column.
+
+A commit of a whole group goes to the file at once, compressed, and the log only says where it is; of fewer rows the log
+gets every column, eight bytes for each null, and a checkpoint compresses them.
+"""
+
 _NEVER = "1000TB"
 
 _CHECKPOINT_ROOM = 2
@@ -40,6 +47,10 @@ _FULL = re.compile(r"No space left|File too large|disk full|quota", re.IGNORECAS
 _DAMAGED = re.compile(r"Corrupt database file|Could not read enough bytes")
 _HOLDER = re.compile(r"Conflicting lock is held in .*?( \(PID \d+\))")
 
+
+_INTERRUPTED = (duckdb.FatalException, duckdb.ConnectionException, duckdb.InterruptException)
+_INVALIDATED = "has been invalidated"
+"""What a read meets where another one or a write has brought the file down."""
 
 _UNREADABLE = (
     duckdb.IOException,
@@ -61,15 +72,15 @@ class DuckEngine:
 
     `query_memory`: what one read may take of `memory` for sorting and grouping; more goes to the disk.
 
-    An error that invalidates the whole instance, as a checkpoint on a full disk does, makes the engine reopen the
-    file by itself: readers and writer go on. What was committed is safe in the file and its log.
+    An error that invalidates the file, as that of a checkpoint on a full disk does, makes the engine reopen it by
+    itself: readers and writer go on. What was committed is safe in the file and its log.
     """
 
     def __init__(self, path: Path, *, memory: str, threads: int, query_memory: str) -> None:
         self.path = path
         self._query_memory = query_memory
         self._memory = memory
-        self._config: dict[str, Any] = {
+        self._config: Mapping[str, Any] = {
             # No memory limit yet: what the log holds must be read in, however much it is.
             "threads": threads,
             "checkpoint_threshold": _CHECKPOINT_THRESHOLD,
@@ -269,9 +280,9 @@ class DuckEngine:
         try:
             yield
         except duckdb.Error as error:
-            self._tell(error)
-            if isinstance(error, duckdb.FatalException | duckdb.ConnectionException | duckdb.InterruptException):
+            if isinstance(error, _INTERRUPTED) or _INVALIDATED in str(error):
                 raise Overloaded("the event store is being reopened") from error
+            self._tell(error)
             raise
         finally:
             _roll_back(cursor)
@@ -295,7 +306,7 @@ class DuckEngine:
             self._open_connection()
 
     def _bound(self, cursor: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
-        return _silent(cursor).execute(f"SET operator_memory_limit = '{self._query_memory}'")
+        return _turned_to(self.path, cursor).execute(f"SET operator_memory_limit = '{self._query_memory}'")
 
     def _take_back(self, cursor: duckdb.DuckDBPyConnection) -> None:
         with self._readers:
@@ -323,11 +334,11 @@ class DuckEngine:
                 if self.openings:
                     raise StorageDamaged(self.path, "it is gone")
                 _make(self.path)
-            connection = duckdb.connect(str(self.path), config=self._config)
+            connection = attached(self.path, self._config)
         except duckdb.Error as error:
             raise _unopened(self.path, error) from error
         try:
-            _migrate(_silent(connection), self.path)
+            _migrate(connection, self.path)
             shown = runs.shown_now(connection)  # nothing is removed here: a full disk must not keep the file shut
             self.used_columns.read(connection)
             connection.execute(f"SET GLOBAL memory_limit = '{self._memory}'")
@@ -351,9 +362,21 @@ class DuckEngine:
             raise StorageDamaged(self.path, str(error)) from error
 
 
-def _silent(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
-    """Without the bar that DuckDB draws on standard output for statements that take long."""
-    return connection.execute("SET enable_progress_bar = false")
+def attached(path: Path, config: Mapping[str, Any]) -> duckdb.DuckDBPyConnection:
+    """A connection to the file, of an instance of its own. Raises `duckdb.Error`."""
+    connection = duckdb.connect(config=dict(config))
+    try:
+        file = str(path).replace("'", "''")
+        connection.execute(f"ATTACH '{file}' AS \"{path.stem}\" (ROW_GROUP_SIZE {_ROWS_TOGETHER})")
+        return _turned_to(path, connection)
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _turned_to(path: Path, connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """Of which names mean what is in the file; without the bar that is drawn on standard output for what takes long."""
+    return connection.execute(f'USE "{path.stem}"; SET enable_progress_bar = false')
 
 
 def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
@@ -363,8 +386,9 @@ def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _is_alive(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether the file can be asked: the instance outlives it."""
     try:
-        connection.execute("SELECT 1").fetchone()
+        connection.execute("SELECT version FROM schema_version").fetchone()
     except duckdb.Error:
         return False
     return True
