@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from struct import Struct
 from typing import NamedTuple
 
-_BITS_PER_KEY = 24
-_POSITIONS = 8
-"""With 24 bits for each key, 4 of 100 000 others pass for one of the generation's."""
+_BITS_PER_KEY = 30
+_POSITIONS = 10
+"""With 30 bits for each key, 3 of a million others pass for one of the generation's."""
 _BITS_MAX = 10**9
 """As many as DuckDB aggregates; with more keys than that is made for, more others pass."""
 
