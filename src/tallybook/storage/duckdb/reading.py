@@ -30,6 +30,9 @@ _Plan = TypeVar("_Plan", AggregatePlan, ListPlan)
 _FAR_OFFSET = 1_000
 """A page behind more events is looked for on its days: to pass over so many costs more than to count them by day."""
 
+_MORE = 10
+"""Events, beside a quarter of a page, that are read for it although it may not need them."""
+
 # Beyond this many candidates an IN list costs more than scanning the time between them.
 _CANDIDATES_MAX = 2_000
 
@@ -153,11 +156,17 @@ class DuckUsageStore:
                 # To ask costs less than half of what it saves, and few instants have a correction.
                 corrected = _has_corrections(reader, plan.span)
                 return read_events(reader, usage_sql.listed_events(columns, plan, uids, corrected=corrected))
-        chosen = _newest(reader, plan, uids)
-        if not chosen:
-            return ()
-        span = _narrowed(plan, [instant for instant, _ in chosen]).span
-        return read_events(reader, usage_sql.events(columns, span, [uid for _, uid in chosen], corrected=True))
+        corrected = _has_corrections(reader, plan.span)
+        if corrected and not plan.offset:
+            # The anti-join is dear over the whole span. Twice as many rows, in force or not, are found without it, and
+            # some events more than a page hold it, unless many are voided or no longer what is asked for.
+            found = _rows(reader, usage_sql.newest(replace(plan, limit=2 * plan.limit), uids, corrected=False))
+            named = list(dict.fromkeys(found))
+            some = named[: plan.limit + plan.limit // 4 + _MORE]
+            page = _listed(reader, columns, plan, some)
+            if len(page) > plan.limit or (len(found) <= 2 * plan.limit and some == named):
+                return page[: plan.limit + 1]
+        return _listed(reader, columns, plan, _rows(reader, usage_sql.newest(plan, uids, corrected=corrected)))
 
 
 def _with_room(plan: AggregatePlan, parts: Iterable[Sequence[Sequence[Any]]]) -> list[MutableSequence[Any]] | None:
@@ -179,20 +188,14 @@ def _aggregates(plan: AggregatePlan, columns: Sequence[Sequence[Any]]) -> Aggreg
     return Aggregates(buckets, values[:groups], values[groups:])
 
 
-def _newest(reader: duckdb.DuckDBPyConnection, plan: ListPlan, uids: Sequence[UUID] | None) -> list[tuple[Any, ...]]:
-    """(occurred_at, uid) of the page and one more."""
-    corrected = _has_corrections(reader, plan.span)
-    if corrected and not plan.offset:
-        # The anti-join is dear over the whole span. Twice as many rows, in force or not, are found without
-        # it, and the time down to the last of them holds the page unless most of them are out of force.
-        raw = _rows(reader, usage_sql.newest(replace(plan, limit=2 * plan.limit), uids, corrected=False))
-        if not raw:
-            return []
-        near = _narrowed(plan, [instant for instant, _ in raw])
-        page = _rows(reader, usage_sql.newest(near, uids, corrected=True))
-        if len(page) > plan.limit or len(raw) <= 2 * plan.limit:
-            return page
-    return _rows(reader, usage_sql.newest(plan, uids, corrected=corrected))
+def _listed(
+    reader: duckdb.DuckDBPyConnection, columns: Sequence[str], plan: ListPlan, found: Sequence[tuple[Any, ...]]
+) -> Sequence[EventRecord]:
+    """Those of the found (occurred_at, uid) that the plan lists, newest first."""
+    if not found:
+        return ()
+    near = _narrowed(plan, [instant for instant, _ in found])
+    return read_events(reader, usage_sql.listed_events(columns, near, [uid for _, uid in found], corrected=True))
 
 
 def _lookup_keys(plan: ListPlan) -> tuple[list[bytes], list[bytes]]:
