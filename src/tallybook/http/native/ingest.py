@@ -32,6 +32,9 @@ PATH = "/v1/events"
 # A body of this size, some thousands of events, is read on a thread of its own, so that others need not wait for it.
 # Smaller ones are not worth the fight over the interpreter.
 _LARGE_BODY_BYTES = 2**20
+# Of this size, some hundred events, in a turn of the event loop of its own: a commit answers many senders at once,
+# whose next batches come together, and whoever asks a question would wait for all of them.
+_BATCH_BYTES = 2**15
 
 
 class Result(msgspec.Struct, omit_defaults=True):
@@ -159,6 +162,7 @@ class IngestEndpoint:
         self._read_answer = read_answer
         self._messages = messages
         self._body_bytes_max = body_bytes_max
+        self._turn = asyncio.Lock()
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         headers: Headers = scope["headers"]
@@ -171,11 +175,16 @@ class IngestEndpoint:
             caller,
             idempotency_key(headers),
         )
-        # So is one with answers to read: the first of them takes seconds.
-        if len(body) < _LARGE_BODY_BYTES and not _may_hold_answers(body):
-            submissions, sender, bare, unread, messages = self._prepare(*work)
+        # As large is one with answers to read: the first of them takes seconds.
+        if len(body) >= _LARGE_BODY_BYTES or _may_hold_answers(body):
+            prepared = await asyncio.to_thread(self._prepare, *work)
+        elif len(body) >= _BATCH_BYTES:
+            async with self._turn:
+                await asyncio.sleep(0)
+                prepared = self._prepare(*work)
         else:
-            submissions, sender, bare, unread, messages = await asyncio.to_thread(self._prepare, *work)
+            prepared = self._prepare(*work)
+        submissions, sender, bare, unread, messages = prepared
         if messages:
             await self._messages.keep(messages)
         outcomes = await self._linking.store(submissions, sender)
