@@ -125,6 +125,21 @@ def test_a_run_is_in_order_by_org_stretch_of_time_and_user(shelf: Shelf, monkeyp
     assert stored == [(org, user, at) for org, _, user, at in sorted(ranked)]
 
 
+def test_a_run_is_added_once_reads_that_began_before_have_ended(shelf: Shelf) -> None:
+    """While DuckDB makes a large commit, its rows can be seen by all."""
+    shelf.add(0, ROWS)
+    thread = threading.Thread(target=shelf.sealer.seal)
+    with shelf.engine.reading() as reader:
+        thread.start()
+        thread.join(1)
+        assert thread.is_alive()
+        assert shelf.counted() == (ROWS, ROWS, ROWS)
+        assert reader.execute("SELECT count(*) FROM facts").fetchall() == [(ROWS,)]
+        assert shelf.runs() == []
+    thread.join()
+    assert [number for number, *_ in shelf.runs()] == [1]
+
+
 def test_what_waits_is_not_overtaken(shelf: Shelf) -> None:
     """A correction's fact is appended under a later number than events that still wait."""
     shelf.add(0, ROWS)

@@ -4,6 +4,7 @@ import time
 
 import duckdb
 
+from tallybook.core.errors import Overloaded
 from tallybook.storage.duckdb import key_generations, runs
 from tallybook.storage.duckdb.engine import DuckEngine
 
@@ -61,15 +62,22 @@ class Sealer:
             connection.execute("ROLLBACK")
             return None
         runs.add(connection, run)
-        # A reader that begins during a large commit may see a part of it, or rows removed by it (DuckDB 2.0).
+        # While a large commit is made any reader may see rows of it, one that began before as well (DuckDB 2.0).
         self._engine.show_facts(runs.shown_while_added(run))
         try:
+            self._await_earlier_reads(connection)
             connection.execute("COMMIT")
         except BaseException:
             self._engine.show_facts(None)
             raise
         self._engine.show_facts(runs.shown_while_removed(run))
         return run
+
+    def _await_earlier_reads(self, connection: duckdb.DuckDBPyConnection) -> None:
+        until = self._engine.newest_lending
+        while not self._engine.await_reads(until, connection, _INTERRUPT_SECONDS):
+            if self._stopped:
+                raise Overloaded("the server is shutting down")
 
     def _add_generation(self, connection: duckdb.DuckDBPyConnection) -> bool:
         keys = _RUNS_OF_KEYS * self._rows
