@@ -130,6 +130,7 @@ class DuckEngine:
 
     @property
     def newest_lending(self) -> int:
+        """Number of the read that began last, for `await_reads`."""
         return self._lendings
 
     def await_reads(self, until: int, own: duckdb.DuckDBPyConnection, seconds: float) -> bool:
