@@ -1,7 +1,7 @@
 """`POST /v1/events`, the hottest route: a raw ASGI endpoint, described in the OpenAPI document all the same."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
@@ -20,6 +20,7 @@ from tallybook.http.metrics import Metrics
 from tallybook.http.native.event_wire import NDJSON, WireEvent, read_events
 from tallybook.http.native.provider_response import FIELD, with_answers
 from tallybook.http.sender import sender_of
+from tallybook.http.turns import Turns
 from tallybook.metering.answers import ReadAnswer
 from tallybook.metering.errors import EventConflict
 from tallybook.metering.event import Outcome, Sender, Status, Submission
@@ -28,13 +29,6 @@ from tallybook.requests.messages import Messages
 from tallybook.settlement.linking import Linking
 
 PATH = "/v1/events"
-
-# A body of this size, some thousands of events, is read on a thread of its own, so that others need not wait for it.
-# Smaller ones are not worth the fight over the interpreter.
-_LARGE_BODY_BYTES = 2**20
-# Of this size, some hundred events, in a turn of the event loop of its own: a commit answers many senders at once,
-# whose next batches come together, and whoever asks a question would wait for all of them.
-_BATCH_BYTES = 2**15
 
 
 class Result(msgspec.Struct, omit_defaults=True):
@@ -162,29 +156,25 @@ class IngestEndpoint:
         self._read_answer = read_answer
         self._messages = messages
         self._body_bytes_max = body_bytes_max
-        self._turn = asyncio.Lock()
+        self._turns = Turns()
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         headers: Headers = scope["headers"]
         caller = self._gate.admit(headers, "POST", PATH)
         body = await read_body(receive, headers, self._body_bytes_max)
-        work = (
+        work = partial(
+            self._prepare,
             body,
             header(headers, b"content-type"),
             _strict(scope["query_string"]),
             caller,
             idempotency_key(headers),
         )
-        # As large is one with answers to read: the first of them takes seconds.
-        if len(body) >= _LARGE_BODY_BYTES or _may_hold_answers(body):
-            prepared = await asyncio.to_thread(self._prepare, *work)
-        elif len(body) >= _BATCH_BYTES:
-            async with self._turn:
-                await asyncio.sleep(0)
-                prepared = self._prepare(*work)
-        else:
-            prepared = self._prepare(*work)
-        submissions, sender, bare, unread, messages = prepared
+        # The first answer that is read takes seconds.
+        long = _may_hold_answers(body)
+        submissions, sender, bare, unread, messages = await (
+            self._turns.take_long(work) if long else self._turns.take(work, len(body))
+        )
         if messages:
             await self._messages.keep(messages)
         outcomes = await self._linking.store(submissions, sender)
