@@ -15,7 +15,7 @@ from tallybook.metering.event import Outcome, Status
 from tallybook.storage.duckdb import arrivals, key_filters, key_generations
 from tallybook.storage.duckdb.engine import DuckEngine
 from tallybook.storage.duckdb.events import DuckEventStore
-from tallybook.storage.duckdb.key_filters import KeyFilters
+from tallybook.storage.duckdb.key_filters import Generations, KeyFilters
 from tallybook.storage.duckdb.limits import Limits
 from tallybook.storage.duckdb.reading import DuckUsageStore
 from tallybook.storage.duckdb.sealing import Sealer
@@ -205,7 +205,7 @@ def test_what_passes_a_filter_wrongly_is_asked_for(shelf: Shelf) -> None:
     shelf.append(list(range(GENERATION)))
     shelf.seal()
     with shelf.engine.transaction() as writer:
-        writer.execute("UPDATE key_generations SET filter = ?", [b"\xff" * (key_filters.size_of(GENERATION) // 8)])
+        writer.execute("UPDATE key_filters SET bits = ?", [b"\xff" * (key_filters.size_of(GENERATION) // 8)])
     for some in (1, 200):
         first = GENERATION + some
         assert shelf.statuses([0, *range(first, first + some)]) == [Status.DUPLICATE, *[Status.INSERTED] * some]
@@ -217,10 +217,37 @@ def test_a_filter_knows_its_own_and_few_others(shelf: Shelf) -> None:
         reader.execute("CREATE TEMP TABLE own AS SELECT unnest(?::UUID[]) AS key", [[UUID(bytes=key) for key in own]])
         ((bits,),) = reader.execute(key_filters.bits_sql(key_filters.size_of(5_000), "SELECT key FROM own")).fetchall()
     filters = KeyFilters()
-    filters.add(7, bits)
-    filters.add(8, bytes(len(bits)))
-    assert filters.places(own) == (8, {7: own})
-    assert len(filters.places([uuid4().bytes for _ in range(50_000)]).generations.get(7, [])) < 20
+    filters.take([(Generations(5, 7), bits), (Generations(8, 8), bytes(len(bits)))], known=8)
+    assert filters.places(own) == (8, {Generations(5, 7): own})
+    assert len(filters.places([uuid4().bytes for _ in range(50_000)]).generations.get(Generations(5, 7), [])) < 20
+
+
+def test_every_fourth_generation_shares_a_filter_with_those_before(shelf: Shelf) -> None:
+    for number in range(6):
+        shelf.append(list(range(number * GENERATION, (number + 1) * GENERATION)))
+        shelf.seal()
+        shelf.store.maintain()
+    with shelf.engine.reading() as reader:
+        places = [place for place, _ in key_generations.filters(reader, 0, 6)]
+        assert places == [(1, 4), (5, 5), (6, 6)]
+        # The shared one may be there before all of its generations are known to be.
+        assert [place for place, _ in key_generations.filters(reader, 2, 3)] == [(1, 4)]
+    shelf = shelf.reopened()
+    for first in range(0, 6 * GENERATION, GENERATION):
+        assert set(shelf.statuses(list(range(first, first + GENERATION)))) == {Status.DUPLICATE}
+    assert shelf.statuses([6 * GENERATION]) == [Status.INSERTED]
+    shelf.store.close()
+
+
+def test_no_filter_is_shared_by_more_keys_than_it_tells(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(key_filters, "KEYS_MAX", 3 * GENERATION)
+    for number in range(4):
+        shelf.append(list(range(number * GENERATION, (number + 1) * GENERATION)))
+        shelf.seal()
+        shelf.store.maintain()
+    with shelf.engine.reading() as reader:
+        assert [place for place, _ in key_generations.filters(reader, 0, 4)] == [(n, n) for n in (1, 2, 3, 4)]
+    assert shelf.statuses([0, GENERATION, 4 * GENERATION]) == [Status.DUPLICATE] * 2 + [Status.INSERTED]
 
 
 def test_a_generation_of_many_keys_has_a_large_filter(shelf: Shelf) -> None:
@@ -229,7 +256,7 @@ def test_a_generation_of_many_keys_has_a_large_filter(shelf: Shelf) -> None:
     shelf.seal()
     shelf.store.maintain()
     others = [uuid4().bytes for _ in range(10_000)]
-    assert len(shelf.engine.key_filters.places(others).generations.get(1, [])) < 20
+    assert len(shelf.engine.key_filters.places(others).generations.get(Generations(1, 1), [])) < 20
 
 
 def test_a_filter_is_never_larger_than_duckdb_makes_one() -> None:

@@ -1,4 +1,4 @@
-"""Tells of a key whether a generation of older ones may hold it: Bloom filters, made by DuckDB, kept in memory.
+"""Tells of a key whether generations of older ones may hold it: Bloom filters, made by DuckDB, kept in memory.
 
 Keys are hashes, so their halves serve as the two hash functions from which all positions are made (Kirsch and
 Mitzenmacher, Less Hashing, Same Performance, 2006).
@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 _BITS_PER_KEY = 30
 _POSITIONS = 10
-"""With 30 bits for each key, 3 of a million others pass for one of the generation's."""
+"""With 30 bits for each key, 3 of a million others pass for one of theirs."""
 _BITS_MAX = 10**9
 """As many as DuckDB aggregates; with more keys than that is made for, more others pass."""
+KEYS_MAX = _BITS_MAX // _BITS_PER_KEY
 
 _HALVES = Struct(">QQ").unpack
 
@@ -34,30 +35,41 @@ def bits_sql(size: int, keys: str) -> str:
     """
 
 
+class Generations(NamedTuple):
+    """Those from `first` to `last`."""
+
+    first: int
+    last: int
+
+
 class Places(NamedTuple):
     """Where keys may stand among the older ones: in these generations, or in any after `known`."""
 
     known: int
-    generations: Mapping[int, list[bytes]]
+    generations: Mapping[Generations, list[bytes]]
 
 
 class KeyFilters:
-    """Of the generations up to `known`. The writer adds; any thread may ask."""
+    """Of the generations up to `known`. The writer takes them in; any thread may ask."""
 
     def __init__(self) -> None:
         self.known = 0
-        self._by_size: Mapping[int, Sequence[tuple[bytes, int]]] = {}
+        self._by_size: Mapping[int, Sequence[tuple[bytes, Generations]]] = {}
 
-    def add(self, generation: int, bits: bytes) -> None:
-        """The next one."""
-        size = 8 * len(bits)
-        self._by_size = {**self._by_size, size: [*self._by_size.get(size, ()), (bits, generation)]}
-        self.known = generation  # last: who reads it first finds its filter
+    def take(self, filters: Sequence[tuple[Generations, bytes]], known: int) -> None:
+        """Adds some, in place of those with the same generations. Every generation up to `known` has one then."""
+        begun = min(generations.first for generations, _ in filters)
+        held = [each for some in self._by_size.values() for each in some if each[1].last < begun]
+        held += [(bits, generations) for generations, bits in filters]
+        self._by_size = {
+            8 * size: [each for each in held if len(each[0]) == size] for size in {len(bits) for bits, _ in held}
+        }
+        self.known = known  # last: who reads it first finds its filter
 
     def places(self, keys: Iterable[bytes]) -> Places:
         """For new keys there is nearly always none."""
         known = self.known
-        found: dict[int, list[bytes]] = {}
+        found: dict[Generations, list[bytes]] = {}
         for size, filters in self._by_size.items():
             for key in keys:
                 high, low = _HALVES(key)
@@ -68,6 +80,6 @@ class KeyFilters:
                     if not left:
                         break
                     position = (position + step) % size
-                for _, generation in left:
-                    found.setdefault(generation, []).append(key)
+                for _, generations in left:
+                    found.setdefault(generations, []).append(key)
         return Places(known, found)

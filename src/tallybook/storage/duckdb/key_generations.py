@@ -11,10 +11,14 @@ from uuid import UUID
 import duckdb
 
 from tallybook.storage.duckdb import key_filters
+from tallybook.storage.duckdb.key_filters import Generations
 from tallybook.storage.duckdb.lookup import select_by_join
 
 _APART_MAX = 30
 """Keys that are looked up one by one, each in the one part of a generation that can hold it; more by one pass."""
+
+_TOGETHER = 4
+"""Generations that share a filter once there are so many: to ask one costs the same whatever it is made of."""
 
 
 KEY_COLUMNS = "key, content, uid, occurred_at"
@@ -64,7 +68,7 @@ def next_generation(connection: duckdb.DuckDBPyConnection, keys: int) -> Generat
 
 
 def add(connection: duckdb.DuckDBPyConnection, generation: Generation, keys: int) -> None:
-    """Adds it, with a filter for a multiple of so many keys. Raises `RuntimeError` if it is not what `keys` holds."""
+    """Adds it, and its filter for a multiple of so many keys. Raises `RuntimeError` if it is not what `keys` holds."""
     connection.execute(
         f"INSERT INTO older_keys SELECT ?, {KEY_COLUMNS}, seq FROM keys WHERE seq <= ? ORDER BY key", generation
     )
@@ -72,15 +76,30 @@ def add(connection: duckdb.DuckDBPyConnection, generation: Generation, keys: int
     added = _sums(connection, f"older_keys WHERE generation = {generation.number}")
     if held != added:
         raise RuntimeError(f"generation {generation.number} holds {added}, of {held} keys")
+    connection.execute("INSERT INTO key_generations VALUES (?, ?, ?)", [*generation, added[0]])
+    _add_filter(connection, generation.number, keys)
+
+
+def _add_filter(connection: duckdb.DuckDBPyConnection, number: int, keys: int) -> None:
+    """Of this generation; of every fourth together with the three before, in place of theirs."""
+    first = number - _TOGETHER + 1 if number % _TOGETHER == 0 else number
+    if _keys(connection, first, number) > key_filters.KEYS_MAX:
+        first = number
     # There may be many times more than it takes, and a filter that is too small lets everything pass. A multiple, so
     # that filters are of few sizes: those of one size share what is made of a key.
     bits = key_filters.bits_sql(
-        key_filters.size_of(added[0] // keys * keys),
-        f"SELECT key FROM older_keys WHERE generation = {generation.number}",
+        key_filters.size_of(_keys(connection, first, number) // keys * keys),
+        f"SELECT key FROM older_keys WHERE generation BETWEEN {first} AND {number}",
     )
-    connection.execute(
-        f"INSERT INTO key_generations SELECT ?, ?, ?, ({bits})", [generation.number, generation.until, added[0]]
-    )
+    connection.execute("DELETE FROM key_filters WHERE first >= ?", [first])
+    connection.execute(f"INSERT INTO key_filters SELECT ?, ?, ({bits})", [first, number])
+
+
+def _keys(connection: duckdb.DuckDBPyConnection, first: int, last: int) -> int:
+    ((keys,),) = connection.execute(
+        "SELECT sum(keys) FROM key_generations WHERE number BETWEEN ? AND ?", [first, last]
+    ).fetchall()
+    return int(keys)
 
 
 def begin_anew(writer: duckdb.DuckDBPyConnection, generation: int) -> None:
@@ -96,22 +115,28 @@ def begin_anew(writer: duckdb.DuckDBPyConnection, generation: int) -> None:
         writer.execute("ALTER TABLE next_keys RENAME TO keys")
 
 
-def filters(reader: duckdb.DuckDBPyConnection, after: int, until: int) -> list[tuple[int, bytes]]:
-    """Number and filter of the generations between, the last one with them."""
-    return reader.execute(
-        "SELECT number, filter FROM key_generations WHERE number > ? AND number <= ? ORDER BY number", [after, until]
+def filters(reader: duckdb.DuckDBPyConnection, after: int, until: int) -> list[tuple[Generations, bytes]]:
+    """Those of the generations between, the last one with them, and of others that share them."""
+    rows = reader.execute(
+        "SELECT first, last, bits FROM key_filters WHERE last > ? AND first <= ? ORDER BY last", [after, until]
     ).fetchall()
+    return [(Generations(first, last), bits) for first, last, bits in rows]
 
 
-def find(reader: duckdb.DuckDBPyConnection, number: int, keys: Sequence[bytes]) -> list[Key]:
-    """Those of the keys that stand in a generation."""
-    found = f"SELECT {KEY_COLUMNS} FROM older_keys WHERE generation = {number} AND key "
+def find(reader: duckdb.DuckDBPyConnection, generations: Generations, keys: Sequence[bytes]) -> list[Key]:
+    """Those of the keys that stand in these generations."""
+    found = f"SELECT {KEY_COLUMNS} FROM older_keys WHERE {among(generations)} AND key "
     wanted = [UUID(bytes=key) for key in keys]
     if len(wanted) > _APART_MAX:
         rows = select_by_join(reader, wanted, found + "IN {}")
     else:
         rows = reader.execute(" UNION ALL ".join([found + "= ?"] * len(wanted)), wanted).fetchall()
     return [Key(*row) for row in rows]
+
+
+def among(generations: Generations) -> str:
+    """A condition on rows of `older_keys`."""
+    return f"generation BETWEEN {generations.first} AND {generations.last}"
 
 
 def _sums(connection: duckdb.DuckDBPyConnection, rows: str) -> tuple[int, int]:

@@ -33,8 +33,7 @@ class Keys:
             added = key_generations.filters(reader, self._filters.known, newest)
         with self._engine.transaction() as writer:
             key_generations.begin_anew(writer, newest)
-        for number, bits in added:
-            self._filters.add(number, bits)
+        self._filters.take(added, newest)
 
     def find_older(self, keys: Iterable[bytes]) -> list[Key]:
         """Those of the keys that stand in a generation."""
@@ -42,7 +41,8 @@ class Keys:
         if not candidates:
             return []
         with self._engine.reading() as reader:
-            return [key for number, some in candidates.items() for key in key_generations.find(reader, number, some)]
+            found = [key_generations.find(reader, *place) for place in candidates.items()]
+        return [key for some in found for key in some]
 
     def find_newest(self, keys: Sequence[bytes]) -> list[Key]:
         """Those of the keys that stand under the primary key."""

@@ -7,6 +7,7 @@ from tallybook.analytics.plan import AggregatePlan, ListPlan, Slices, Span
 from tallybook.analytics.query import MEASURES, Condition, Dimension, Measure, Value
 from tallybook.core.counters import COUNTERS, PARTS, Aggregate
 from tallybook.core.time_window import DAY_US
+from tallybook.storage.duckdb import key_generations
 from tallybook.storage.duckdb.in_force import Sql, facts, in_force, is_voided, joined, one_of, superseded
 from tallybook.storage.duckdb.key_filters import Places
 
@@ -226,8 +227,8 @@ def located(identities: Sequence[bytes], older: Places, newest: int, requests: S
     found = [_keyed("keys WHERE", identities)]
     if older.known < newest:
         found.append(_keyed(f"older_keys WHERE generation > {older.known} AND", identities))
-    for generation, some in older.generations.items():
-        found += _apart(f"older_keys WHERE generation = {generation} AND", some)
+    for generations, some in older.generations.items():
+        found += _apart(f"older_keys WHERE {key_generations.among(generations)} AND", some)
     return joined(" UNION ALL ", [*found, *_apart("request_keys WHERE", requests)])
 
 

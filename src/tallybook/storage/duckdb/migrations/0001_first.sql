@@ -22,8 +22,13 @@ CREATE TABLE older_keys (             -- put again in order, generation by gener
 CREATE TABLE key_generations (
     number      INTEGER NOT NULL,     -- from 1
     until       BIGINT NOT NULL,      -- keys of every commit up to this one are in this generation or an earlier one
-    keys        BIGINT NOT NULL,      -- how many it has
-    filter      BLOB NOT NULL         -- tells of nearly every other key that it is none of them
+    keys        BIGINT NOT NULL       -- how many it has
+);
+
+CREATE TABLE key_filters (            -- each tells of nearly every key that none of these generations has it
+    first       INTEGER NOT NULL,
+    last        INTEGER NOT NULL,
+    bits        BLOB NOT NULL
 );
 
 CREATE VIEW all_keys AS               -- a few twice: `keys` begins anew after a generation was added, not with that
