@@ -130,6 +130,20 @@ def test_few_events_wait_for_more_and_every_reader_sees_them(tmp_path: Path) -> 
     store.close()
 
 
+def test_what_changed_before_the_file_was_opened_counts_for_every_org(tmp_path: Path) -> None:
+    clock = StillClock()
+    store = DuckEventStore(opened(tmp_path / "events.duckdb"), clock, wal_bytes_max=2**40, disk_reserve_bytes=0)
+    store.append([Submitter(clock)(told(1))])
+    store.close()
+    engine = opened(tmp_path / "events.duckdb")
+    store = DuckEventStore(engine, clock, wal_bytes_max=2**40, disk_reserve_bytes=0)
+    usage = DuckUsageStore(engine, Limits(1, 1, timeout_seconds=30))
+    assert [usage.last_commit(orgs) for orgs in (None, ("org",), ("other",), ())] == [1, 1, 1, 1]
+    store.append([Submitter(clock)(told(2))])
+    assert [usage.last_commit(orgs) for orgs in (None, ("org",), ("other",), ("other", "org"))] == [2, 2, 1, 2]
+    store.close()
+
+
 def test_what_waits_is_spread_with_whoever_makes_it_many(tmp_path: Path) -> None:
     clock = StillClock()
     engine = opened(tmp_path / "events.duckdb")

@@ -31,11 +31,11 @@ class TestDuckUsageStore(UsageStoreSuite):
 
 def test_without_corrections_there_is_no_anti_join() -> None:
     span = Span(("a", "b"), TimeWindow(1, 9), seq_max=5)
-    within = "fact.org_id IN (?, ?) AND fact.occurred_at >= ? AND fact.occurred_at < ? AND fact.seq <= ?"
-    assert in_force(span, corrected=False) == Sql(f"FROM facts AS fact WHERE {within}", ("a", "b", 1, 9, 5))
+    within = "fact.occurred_at >= ? AND fact.occurred_at < ? AND fact.org_id IN (?, ?) AND fact.seq <= ?"
+    assert in_force(span, corrected=False) == Sql(f"FROM facts AS fact WHERE {within}", (1, 9, "a", "b", 5))
     assert " ANTI JOIN " in in_force(span, corrected=True).text
     assert in_force(span, corrected=True).text.endswith(f" WHERE {within}")
-    assert in_force(span, corrected=True).parameters == ("a", "b", 1, 9, 5) * 2
+    assert in_force(span, corrected=True).parameters == (1, 9, "a", "b", 5) * 2
 
 
 def test_readers_see_each_commit_whole_while_corrections_arrive(book: DuckBook) -> None:

@@ -16,6 +16,7 @@ import duckdb
 from tallybook.core.errors import Overloaded, StorageDamaged, StorageFull
 from tallybook.storage.duckdb import key_generations, runs
 from tallybook.storage.duckdb.key_filters import KeyFilters
+from tallybook.storage.duckdb.last_commits import LastCommits
 from tallybook.storage.duckdb.used_columns import UsedColumns
 from tallybook.storage.duckdb.waiting import WaitingColumns
 from tallybook.storage.migrations import HeldDatabase, NewerDatabase, pending
@@ -101,6 +102,7 @@ class DuckEngine:
         """Held by who writes beside the writer, who can't fold in the log meanwhile."""
         self._shown = _Shown(None)
         self.used_columns = UsedColumns()
+        self.last_commits = LastCommits()
         self.waiting: WaitingColumns  # of each opening its own
         self.key_generation = 0
         """The newest generation of keys that was added: told before any of its keys leaves `keys`."""

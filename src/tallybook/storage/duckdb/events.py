@@ -98,6 +98,7 @@ class DuckEventStore:
             yield stamp
         if stamp.used:
             self._seq, self._recorded_at_us = seq, recorded_at_us
+            self._engine.last_commits.tell(seq)
 
     def maintain(self) -> None:
         self._spread()
@@ -159,6 +160,7 @@ class DuckEventStore:
                 arrivals.spread(self._engine, writer, parts)
                 waiting = 0
         self._seq, self._recorded_at_us, self._waiting = commit.seq, commit.recorded_at_us, waiting
+        self._engine.last_commits.tell(commit.seq, {row.org_id for row in rows})
         self._logged += len(rows)
 
     def _spread(self) -> None:
@@ -178,7 +180,7 @@ class DuckEventStore:
                 reader,
                 [key.uid for key in keys],
                 "SELECT uid, pricing, cost, user_id, api_key_id FROM facts"
-                " WHERE uid IN {} AND revision = 1 AND occurred_at BETWEEN ? AND ?",
+                " WHERE occurred_at BETWEEN ? AND ? AND revision = 1 AND uid IN {}",
                 [min(instants), max(instants)],
             )
             stored = {row.uid: _stored(row) for commit in commits(reader) for row in commit.rows}
@@ -207,6 +209,7 @@ class DuckEventStore:
             raise RuntimeError("an aggregate without groups always has a row")
         self._seq, self._recorded_at_us, self._waiting = row
         self._known_opening = opening
+        self._engine.last_commits.tell(self._seq)
 
 
 def _outcome(submission: Submission, firsts: Mapping[bytes, Submission], known: Mapping[bytes, _Known]) -> Outcome:

@@ -4,7 +4,7 @@ Every read of facts takes its FROM and WHERE from here, so that sums, counts, ma
 the greatest from `in_force`, which looks at each fact; what is added up from all `facts`, less what is `superseded`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,9 +37,13 @@ def one_of(expression: str, values: Iterable[Any]) -> Sql:
     return Sql(f"{expression} IN ({', '.join('?' * len(listed))})", listed)
 
 
-def facts(span: Span) -> Sql:
-    """`FROM … WHERE …` over every revision of the span, as `fact`; further conditions follow with AND."""
-    return Sql("FROM facts AS fact WHERE") + _within("fact", span)
+def facts(span: Span, commits: Sql | None = None) -> Sql:
+    """`FROM … WHERE …` over every revision of the span, as `fact`; further conditions follow with AND.
+
+    `commits`: a condition that leaves few of the groups of rows.
+    """
+    within = [_within("fact", span)] if commits is None else [commits, _within("fact", span)]
+    return Sql("FROM facts AS fact WHERE") + joined(" AND ", within)
 
 
 def superseded(span: Span) -> Sql:
@@ -79,24 +83,30 @@ def has_corrections(span: Span) -> Sql:
     return Sql("SELECT count(*) > 0") + _corrections(span)
 
 
-def newest_seq(as_of_us: int | None = None, org_ids: Sequence[str] | None = None) -> Sql:
-    """The newest commit recorded by then for these orgs (None: all), 0 if there is none.
+def newest_commit() -> Sql:
+    """The newest commit of a fact or a correction, 0 if there is none.
 
-    `seq` and `recorded_at` rise together.
+    Told by the newest keys, of which there are few: each event has one.
     """
-    of_orgs = Sql("true") if org_ids is None else one_of("org_id", org_ids)
-    recorded = Sql("true") if as_of_us is None else Sql("recorded_at <= ?", (as_of_us,))
-    chosen = Sql("WHERE") + of_orgs + Sql("AND") + recorded
+    places = ("seq FROM keys", "until FROM key_generations", "seq FROM arrivals", "seq FROM corrections")
+    return Sql(f"SELECT coalesce(max(seq), 0) FROM (SELECT {' UNION ALL SELECT '.join(places)})")
+
+
+def newest_commit_by(as_of_us: int) -> Sql:
+    """As `newest_commit`, of those recorded by then: `seq` and `recorded_at` rise together."""
+    recorded = Sql("WHERE recorded_at <= ?", (as_of_us,))
     return (
         Sql("SELECT coalesce(max(seq), 0) FROM (SELECT max(seq) AS seq FROM facts")
-        + chosen
+        + recorded
         + Sql("UNION ALL SELECT max(seq) FROM corrections")
-        + chosen
+        + recorded
         + Sql(")")
     )
 
 
 def _within(table: str, span: Span) -> Sql:
+    # What leaves the fewest groups of rows comes first: DuckDB looks at each group's least and greatest values in this
+    # order, and at no others once one rules it out. Of a large store all orgs may be in every group.
     conditions = [
         Sql(
             f"{table}.occurred_at >= ? AND {table}.occurred_at < ?",
@@ -104,7 +114,7 @@ def _within(table: str, span: Span) -> Sql:
         )
     ]
     if span.org_ids is not None:
-        conditions.insert(0, one_of(f"{table}.org_id", span.org_ids))
+        conditions.append(one_of(f"{table}.org_id", span.org_ids))
     if span.seq_max is not None:
         conditions.append(Sql(f"{table}.seq <= ?", (span.seq_max,)))
     return joined(" AND ", conditions)

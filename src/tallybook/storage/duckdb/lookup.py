@@ -15,11 +15,11 @@ _INDEXED_MAX = 2_000
 def select_by(
     reader: duckdb.DuckDBPyConnection, uuids: Sequence[UUID], statement: str, parameters: Sequence[Any] = ()
 ) -> list[tuple[Any, ...]]:
-    """What a statement finds in whose text `{}` is to stand for the UUIDs, before its other parameters."""
+    """What a statement finds in whose text `{}` is to stand for the UUIDs, after its other parameters."""
     if len(uuids) > _INDEXED_MAX:
         return select_by_join(reader, uuids, statement, parameters)
     marks = ", ".join("?" * len(uuids))
-    return reader.execute(statement.format(f"({marks})"), [*uuids, *parameters]).fetchall()
+    return reader.execute(statement.format(f"({marks})"), [*parameters, *uuids]).fetchall()
 
 
 def select_by_join(

@@ -21,7 +21,7 @@ from tallybook.core.time_window import DAY_US, TimeWindow
 from tallybook.metering.identity import identity_of, keys_of_request
 from tallybook.storage.duckdb import arrivals, column_stream, export_sql, line_sql, runs, usage_sql
 from tallybook.storage.duckdb.engine import DuckEngine
-from tallybook.storage.duckdb.in_force import Sql, has_corrections, newest_seq
+from tallybook.storage.duckdb.in_force import Sql, has_corrections, newest_commit, newest_commit_by
 from tallybook.storage.duckdb.limits import Limits, Turns, bounded
 from tallybook.storage.duckdb.totals import Counted, Totals
 
@@ -72,10 +72,7 @@ class DuckUsageStore:
         ]
 
     def last_commit(self, org_ids: Sequence[str] | None) -> int:
-        # What waits need not be among the facts for that, which is most of what a small answer takes.
-        with self._turns.taken(report=False), self._engine.reading() as reader, bounded(reader, self._timeout_seconds):
-            ((stored,),) = _rows(reader, newest_seq(org_ids=org_ids))
-            return max(int(stored), self._engine.waiting.newest_seq(reader, org_ids))
+        return self._engine.last_commits.of(org_ids)
 
     def list_events(self, plan: ListPlan) -> EventSlice:
         with self._snapshot() as reader:
@@ -92,7 +89,7 @@ class DuckUsageStore:
                 total = self._total(reader, plan)
             events = self._newest_events(reader, plan)
             has_next = len(events) > plan.limit and not plan.with_total
-            return EventSlice(events, span.seq_max or _newest_seq(reader, None) if has_next else None, total)
+            return EventSlice(events, span.seq_max or _number(reader, newest_commit()) if has_next else None, total)
 
     def find_event(
         self, reach: Reach, uid: str, as_of_us: int | None, *, with_voided: bool = False
@@ -258,11 +255,11 @@ def _narrowed(plan: ListPlan, instants: Sequence[int]) -> ListPlan:
 
 
 def _capped(reader: duckdb.DuckDBPyConnection, span: Span, as_of_us: int | None) -> Span:
-    return span if as_of_us is None else replace(span, seq_max=_newest_seq(reader, as_of_us))
+    return span if as_of_us is None else replace(span, seq_max=_number(reader, newest_commit_by(as_of_us)))
 
 
-def _newest_seq(reader: duckdb.DuckDBPyConnection, as_of_us: int | None) -> int:
-    return int(_rows(reader, newest_seq(as_of_us))[0][0])
+def _number(reader: duckdb.DuckDBPyConnection, sql: Sql) -> int:
+    return int(_rows(reader, sql)[0][0])
 
 
 def _has_corrections(reader: duckdb.DuckDBPyConnection, span: Span) -> bool:

@@ -10,7 +10,7 @@ from tallybook.settlement.store import BilledEvent
 from tallybook.storage.duckdb import arrivals
 from tallybook.storage.duckdb.engine import DuckEngine
 
-_BILLED = "SELECT org_id, uid, occurred_at, transaction_id, account_id FROM facts WHERE revision = 1"
+_BILLED = "SELECT org_id, uid, occurred_at, transaction_id, account_id FROM facts"
 _ROWS = 1_000
 """Events that are handed over at a time."""
 
@@ -24,14 +24,13 @@ class DuckBilledEvents:
 
     @contextmanager
     def billed_after(self, seq: int) -> Iterator[Iterator[Sequence[BilledEvent]]]:
-        with self._billed("AND seq > ? AND transaction_id IS NOT NULL ORDER BY seq", [seq]) as parts:
+        with self._billed("seq > ? AND transaction_id IS NOT NULL", [seq], "ORDER BY seq") as parts:
             yield parts
 
     @contextmanager
     def billed_until(self, org_id: str, seq: int) -> Iterator[Iterator[Sequence[BilledEvent]]]:
         wanted = (
-            "AND org_id = ? AND seq <= ? AND (transaction_id IS NOT NULL"
-            " OR (context = 'customer' AND source IN (?, ?)))"
+            "org_id = ? AND seq <= ? AND (transaction_id IS NOT NULL OR (context = 'customer' AND source IN (?, ?)))"
         )
         with self._billed(wanted, [org_id, seq, SOURCE_CONFIRMED, SOURCE_RECORDED]) as parts:
             yield parts
@@ -39,14 +38,16 @@ class DuckBilledEvents:
     def find_billed(self, org_id: str, links: Sequence[Link]) -> list[BilledEvent]:
         instants = [link.occurred_at_us for link in links]
         uids = [UUID(bytes=link.uid) for link in links]
-        wanted = f"AND org_id = ? AND occurred_at BETWEEN ? AND ? AND uid IN ({', '.join('?' * len(uids))})"
-        with self._billed(wanted, [org_id, min(instants), max(instants), *uids]) as parts:
+        wanted = f"occurred_at BETWEEN ? AND ? AND org_id = ? AND uid IN ({', '.join('?' * len(uids))})"
+        with self._billed(wanted, [min(instants), max(instants), org_id, *uids]) as parts:
             return [event for part in parts for event in part]
 
     @contextmanager
-    def _billed(self, wanted: str, parameters: Sequence[Any]) -> Iterator[Iterator[Sequence[BilledEvent]]]:
+    def _billed(
+        self, wanted: str, parameters: Sequence[Any], order: str = ""
+    ) -> Iterator[Iterator[Sequence[BilledEvent]]]:
         with arrivals.reading(self._engine) as reader:
-            found = reader.execute(f"{_BILLED} {wanted}", parameters)
+            found = reader.execute(f"{_BILLED} WHERE {wanted} AND revision = 1 {order}", parameters)
             yield ([_billed(row) for row in part] for part in iter(lambda: found.fetchmany(_ROWS), []))
 
 

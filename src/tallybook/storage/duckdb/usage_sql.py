@@ -259,7 +259,7 @@ def counted_by_day(plan: ListPlan, *, corrected: bool) -> Sql:
 def counted(plan: ListPlan, *, after: int, corrected: bool) -> Sql:
     """How many of the facts of the commits `after` that one a plan lists, less all that are superseded."""
     conditions = _and(_list_conditions(plan))
-    counted_facts = _counted_facts(plan) + Sql("AND fact.seq > ?", (after,))
+    counted_facts = _counted_facts(plan, Sql("fact.seq > ?", (after,)))
     if not corrected:
         return counted_facts
     return Sql("SELECT (") + counted_facts + Sql(") - (SELECT count(*)") + superseded(plan.span) + conditions + Sql(")")
@@ -267,11 +267,11 @@ def counted(plan: ListPlan, *, after: int, corrected: bool) -> Sql:
 
 def counted_between(plan: ListPlan, after: int, until: int) -> Sql:
     """How many facts of these commits a plan lists, in force or not."""
-    return _counted_facts(plan) + Sql("AND fact.seq > ? AND fact.seq <= ?", (after, until))
+    return _counted_facts(plan, Sql("fact.seq > ? AND fact.seq <= ?", (after, until)))
 
 
-def _counted_facts(plan: ListPlan) -> Sql:
-    return Sql("SELECT count(*)") + facts(plan.span) + _and(_list_conditions(plan))
+def _counted_facts(plan: ListPlan, commits: Sql) -> Sql:
+    return Sql("SELECT count(*)") + facts(plan.span, commits) + _and(_list_conditions(plan))
 
 
 def has_any(span: Span, dimension: Dimension, values: Iterable[Value]) -> Sql:

@@ -1,6 +1,6 @@
 """What waits to be spread over `facts`: the commits as they were taken, and their columns."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import duckdb
@@ -42,12 +42,6 @@ class WaitingColumns:
             columns = joined([columns, fresh] if columns else [fresh])
             self._made = seqs, columns
         return columns
-
-    def newest_seq(self, connection: duckdb.DuckDBPyConnection, org_ids: Collection[str] | None) -> int:
-        """The newest commit that waits with an event of these orgs (None: all); 0: none."""
-        columns = self.of(connection)
-        sent = zip(columns.get("seq", ()), columns.get("org_id", ()), strict=True)
-        return max((seq for seq, org_id in sent if org_ids is None or org_id in org_ids), default=0)
 
 
 def put(writer: duckdb.DuckDBPyConnection, commit: Commit) -> None:
