@@ -149,12 +149,15 @@ def test_what_waits_is_spread_with_whoever_makes_it_many(tmp_path: Path) -> None
     engine = opened(tmp_path / "events.duckdb")
     store = DuckEventStore(engine, clock, wal_bytes_max=2**40, disk_reserve_bytes=0)
     submit = Submitter(clock)
-    for first in (0, 600):
+    for first in (0, 600, 1_200, 1_800):
         store.append([submit(told(first + number)) for number in range(600)])
-    assert (stored(engine, "facts"), stored(engine, "arrivals")) == (1_200, 0)
+    assert (stored(engine, "facts"), stored(engine, "arrivals")) == (2_400, 0)
+    store.append([submit(told(2_400 + number)) for number in range(1_000)])
+    assert (stored(engine, "facts"), stored(engine, "arrivals")) == (3_400, 0)
     with engine.reading() as reader:
         by_commit = reader.execute("SELECT seq, count(*), min(input_tokens) FROM facts GROUP BY seq ORDER BY seq")
-        assert by_commit.fetchall() == [(1, 600, 0), (2, 600, 600)]
+        spread = [(1, 600, 0), (2, 600, 600), (3, 600, 1_200), (4, 600, 1_800), (5, 1_000, 2_400)]
+        assert by_commit.fetchall() == spread
     store.close()
 
 
