@@ -88,7 +88,7 @@ def newest_commit() -> Sql:
 
     Told by the newest keys, of which there are few: each event has one.
     """
-    places = ("seq FROM keys", "until FROM key_generations", "seq FROM arrivals", "seq FROM corrections")
+    places = ("seq FROM keys", "until FROM key_generations", "seq FROM corrections")
     return Sql(f"SELECT coalesce(max(seq), 0) FROM (SELECT {' UNION ALL SELECT '.join(places)})")
 
 
