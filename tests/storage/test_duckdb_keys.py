@@ -119,6 +119,14 @@ def test_keys_that_stand_in_both_places_count_once(shelf: Shelf) -> None:
     shelf.store.close()
 
 
+def test_keys_do_not_wait_for_facts(shelf: Shelf) -> None:
+    """Which may come faster than they are put in order."""
+    shelf.append(list(range(10 * GENERATION)))
+    shelf.sealer.seal()
+    *_, generations = shelf.counted()
+    assert generations == 1
+
+
 def test_keys_begin_anew_at_rest(shelf: Shelf) -> None:
     shelf.append(list(range(GENERATION)))
     shelf.seal()

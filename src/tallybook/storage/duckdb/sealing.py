@@ -49,9 +49,13 @@ class Sealer:
     def _seal(self, connection: duckdb.DuckDBPyConnection) -> bool:
         if not self._engine.shows_all_facts:
             self._remove_replaced(connection, runs.newest(connection))  # which was not done, or has failed
+        # Keys first: where facts come faster than they are put in order, a run is always due, and the index of keys
+        # would grow with every event.
+        if self._add_generation(connection):
+            return True
         run = self._add_next(connection)
         if run is None:
-            return self._add_generation(connection)
+            return False
         self._remove_replaced(connection, run)
         return True
 
