@@ -108,6 +108,22 @@ def test_a_run_holds_what_arrived(shelf: Shelf) -> None:
         assert reader.execute("SELECT DISTINCT run FROM facts").fetchall() == [(1,)]
 
 
+def test_a_run_holds_what_a_single_event_tells(shelf: Shelf) -> None:
+    def facts() -> list[tuple[object, ...]]:
+        with shelf.engine.reading() as reader:
+            return reader.execute("SELECT * EXCLUDE (run) FROM facts ORDER BY event_id").fetchall()
+
+    rare = told(ROWS, ttft_ms=7, metadata='{"a":1}', team_id="team", image_size="1024x1024", batch=True, cost_pico=3)
+    shelf.add(0, ROWS)
+    shelf.store.append([shelf.submit(rare)])
+    shelf.store.maintain()
+    arrived = facts()
+    assert shelf.sealer.seal()
+    shelf.add(ROWS + 1, ROWS - 1)
+    assert shelf.sealer.seal()
+    assert set(arrived) <= set(facts())
+
+
 def test_a_run_is_in_order_by_org_stretch_of_time_and_user(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runs, "STRETCH", 300)
     instants = random.Random(1).sample(range(1, 10 * ROWS), ROWS)
