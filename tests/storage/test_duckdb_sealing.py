@@ -126,6 +126,7 @@ def test_a_run_holds_what_a_single_event_tells(shelf: Shelf) -> None:
 
 def test_a_run_is_in_order_by_org_stretch_of_time_and_user(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runs, "STRETCH", 300)
+    monkeypatch.setattr(runs, "_PART", ROWS // 3)
     instants = random.Random(1).sample(range(1, 10 * ROWS), ROWS)
     shelf.store.append(
         [

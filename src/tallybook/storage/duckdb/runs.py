@@ -17,17 +17,27 @@ STRETCH = 122_880
 """Facts of one org, next to each other in time, that stand together by user. With more a question about an hour would
 read too much, with fewer one about a user."""
 
+_PART = 122_880
+"""Facts that are sorted at a time, with all their columns: those of a whole run take twice as much memory."""
+
 
 # Ranked by themselves and joined by their places: a window over the facts would hold all their columns once more.
+_PLACES = """
+    CREATE TEMP TABLE places AS
+    SELECT place, row_number() OVER (ORDER BY org_id, stretch, user_id, occurred_at) - 1 AS rank
+    FROM (
+        SELECT
+            rowid AS place, org_id, user_id, occurred_at,
+            row_number() OVER (PARTITION BY org_id ORDER BY occurred_at) // {stretch} AS stretch
+        FROM facts WHERE {arrived}
+    )
+"""
 _FACTS = """
     INSERT INTO facts (run, {columns})
     SELECT ?::INTEGER, {columns}
-    FROM facts JOIN (
-        SELECT rowid AS place, row_number() OVER (PARTITION BY org_id ORDER BY occurred_at) // {stretch} AS stretch
-        FROM facts WHERE {arrived}
-    ) ON facts.rowid = place
+    FROM facts JOIN (SELECT * FROM places WHERE rank >= ? AND rank < ?) ON facts.rowid = place
     WHERE {arrived}
-    ORDER BY org_id, stretch, user_id, occurred_at
+    ORDER BY rank
 """
 _REQUEST_KEYS = """
     INSERT INTO request_keys
@@ -44,8 +54,8 @@ class Run(NamedTuple):
 
 def newest(connection: duckdb.DuckDBPyConnection) -> Run:
     """The last run that was added; number 0 if there is none."""
-    row = connection.execute("SELECT coalesce(max(number), 0), coalesce(max(until), 0) FROM runs").fetchone()
-    return Run(*_present(row))
+    (row,) = connection.execute("SELECT coalesce(max(number), 0), coalesce(max(until), 0) FROM runs").fetchall()
+    return Run(*row)
 
 
 def next_run(connection: duckdb.DuckDBPyConnection, rows: int) -> Run | None:
@@ -64,15 +74,23 @@ def next_run(connection: duckdb.DuckDBPyConnection, rows: int) -> Run | None:
 
 def add(connection: duckdb.DuckDBPyConnection, run: Run) -> None:
     """Puts what the run holds in order. Raises `RuntimeError` if that is not what has arrived, row for row."""
-    columns = ", ".join(_held(connection, run))
-    for statement in (_FACTS, _REQUEST_KEYS):
-        connection.execute(statement.format(arrived=_arrived(run), columns=columns, stretch=STRETCH), [run.number])
+    _add_facts(connection, run)
+    connection.execute(_REQUEST_KEYS.format(arrived=_arrived(run)), [run.number])
     arrived, ordered = (_sums(connection, where) for where in (_arrived(run), f"run = {run.number}"))
     if arrived != ordered:
         raise RuntimeError(f"run {run.number} holds {ordered}, of {arrived} that arrived")
     connection.execute(
         "INSERT INTO runs SELECT ?, ?, max(recorded_at), count(*) FROM facts WHERE run = ?", [*run, run.number]
     )
+
+
+def _add_facts(connection: duckdb.DuckDBPyConnection, run: Run) -> None:
+    arrived, columns = _arrived(run), ", ".join(_held(connection, run))
+    connection.execute(_PLACES.format(arrived=arrived, stretch=STRETCH))
+    (count,) = _present(connection.execute("SELECT count(*) FROM places").fetchone())
+    for first in range(0, count, _PART):
+        connection.execute(_FACTS.format(arrived=arrived, columns=columns), [run.number, first, first + _PART])
+    connection.execute("DROP TABLE places")
 
 
 def remove_replaced(connection: duckdb.DuckDBPyConnection, run: Run) -> None:
