@@ -112,7 +112,7 @@ class Settings(BaseSettings):
         description="Events that are put in order at a time, by org, time and user, once as many have arrived.",
     )
     wal_bytes_max: int = Field(
-        64 * 2**20,
+        128 * 2**20,
         ge=2**20,
         description="Size of the event log in bytes at which it is folded into the file, between two commits.",
     )

@@ -46,6 +46,9 @@ _CHECKPOINT_ROOM = 2
 _INTERRUPT_SECONDS = 0.05
 """Between two interruptions of reads that hold up a reopening."""
 
+_RENEWAL_SECONDS = 0.5
+"""How long those who are reading may hold up a renewal, and all who come meanwhile with it."""
+
 _FULL = re.compile(r"No space left|File too large|disk full|quota", re.IGNORECASE)
 
 
@@ -241,6 +244,23 @@ class DuckEngine:
         finally:
             self._beside.release()
 
+    def renew(self) -> bool:
+        """Opens the file anew; False if somebody goes on reading, or writes beside.
+
+        What DuckDB knows of each group of rows that it has written, some 50 bytes for each event, it keeps in memory
+        until then, and goes through it at each checkpoint. Between transactions of the writer, while the log is short.
+        """
+        if not self._beside.acquire(blocking=False):
+            return False
+        try:
+            with self._writing:
+                if not self._close_unless_read():
+                    return False
+                self._connection = self._open_again()
+                return True
+        finally:
+            self._beside.release()
+
     def revive(self) -> None:
         """Reopens the file if an error has invalidated the instance. Waits for a write under way to end."""
         with self._writing:
@@ -311,11 +331,13 @@ class DuckEngine:
 
     def _open_connection(self) -> duckdb.DuckDBPyConnection:
         """The connection; tries again to open the file where reopening it has failed."""
-        if self._connection is None:
+        connection = self._connection
+        if connection is None:
             self.revive()
-        if self._connection is None:
+            connection = self._connection
+        if connection is None:
             raise Overloaded("the event store is closed")
-        return self._connection
+        return connection
 
     def _lend(self) -> duckdb.DuckDBPyConnection:
         while True:
@@ -336,44 +358,77 @@ class DuckEngine:
             self._idle.append(cursor)
             self._readers.notify_all()
 
+    def _close_unless_read(self) -> bool:
+        connection = self._open_connection()
+        with self._readers:
+            self._connection = None  # who comes now waits until there is one again
+            if not self._readers.wait_for(lambda: not self._lent, _RENEWAL_SECONDS):
+                self._connection = connection
+                return False
+            connection.execute("PRAGMA disable_checkpoint_on_shutdown")
+            self._close_all(connection)
+        return True
+
     def _retire(self) -> None:
-        """Closes every connection: while one is left, the instance behind it holds the file."""
         with self._readers:
             connection, self._connection = self._connection, None
             while self._lent:
                 for cursor in self._lent:
                     cursor.interrupt()
                 self._readers.wait(_INTERRUPT_SECONDS)
-            for cursor in self._idle:
-                cursor.close()
-            self._idle.clear()
-        if connection is not None:
-            connection.close()
+            if connection is not None:
+                self._close_all(connection)
+
+    def _close_all(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """With all cursors: while one is left, the instance behind it holds the file."""
+        for cursor in self._idle:
+            cursor.close()
+        self._idle.clear()
+        connection.close()
 
     def _open(self) -> duckdb.DuckDBPyConnection:
+        connection = self._attached()
+        with self._closed_on_error(connection):
+            _migrate(connection, self.path)
+            shown = runs.shown_now(connection)  # nothing is removed here: a full disk must not keep the file shut
+            self.used_columns.read(connection)
+            self._limit(connection)
+            self.key_generation = key_generations.newest(connection).number
+        self.show_facts(shown)
+        self.openings += 1
+        self.waiting = WaitingColumns()
+        return connection
+
+    def _open_again(self) -> duckdb.DuckDBPyConnection:
+        """As it was when it was closed, a moment ago."""
+        connection = self._attached()
+        with self._closed_on_error(connection):
+            self._limit(connection)
+        return connection
+
+    def _attached(self) -> duckdb.DuckDBPyConnection:
         try:
             if not self.path.exists():
                 if self.openings:
                     raise StorageDamaged(self.path, "it is gone")
                 _make(self.path)
-            connection = attached(self.path, self._config)
+            return attached(self.path, self._config)
         except duckdb.Error as error:
             raise _unopened(self.path, error) from error
+
+    def _limit(self, connection: duckdb.DuckDBPyConnection) -> None:
+        connection.execute(f"SET GLOBAL memory_limit = '{self._memory}'")
+        connection.execute(f"SET GLOBAL disabled_optimizers = '{_BY_STATISTICS}'")
+
+    @contextmanager
+    def _closed_on_error(self, connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+        """Whoever keeps the exception would else keep the instance, dead or alive, and the file."""
         try:
-            _migrate(connection, self.path)
-            shown = runs.shown_now(connection)  # nothing is removed here: a full disk must not keep the file shut
-            self.used_columns.read(connection)
-            connection.execute(f"SET GLOBAL memory_limit = '{self._memory}'")
-            connection.execute(f"SET GLOBAL disabled_optimizers = '{_BY_STATISTICS}'")
-            self.key_generation = key_generations.newest(connection).number
+            yield
         except BaseException as error:
-            connection.close()  # whoever keeps the exception would keep the instance, dead or alive, and the file
+            connection.close()
             self._tell(error)
             raise
-        self.show_facts(shown)
-        self.openings += 1
-        self.waiting = WaitingColumns()
-        return connection
 
     def _tell(self, error: BaseException) -> None:
         """Raises what callers can make something of, if DuckDB's error means such."""
