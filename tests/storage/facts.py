@@ -123,7 +123,9 @@ class DuckBook(Book):
             for correction in corrections:
                 self._correct(writer, *correction)
         if self.seq % 2:  # so that some facts are in runs and some where they were appended
-            Sealer(self.engine, rows=1).seal()
+            sealer = Sealer(self.engine, rows=1)
+            while sealer.seal():
+                pass
 
     def _columns(self, fact: Fact) -> Mapping[str, Any]:
         return {

@@ -1,15 +1,17 @@
 """Pages far into a list, and totals, against all of it in order."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tallybook.analytics.plan import ListPlan, Span
+from tallybook.analytics.plan import STORABLE, ListPlan, Span
 from tallybook.analytics.query import Condition, Dimension
-from tallybook.core.time_window import DAY_US, TimeWindow
+from tallybook.core.time_window import DAY_US, HOUR_US, TimeWindow
 from tallybook.storage.duckdb.engine import DuckEngine
 from tallybook.storage.duckdb.limits import Limits
 from tallybook.storage.duckdb.reading import DuckUsageStore
+from tests.storage.facts import JAN_1, DuckBook, Fact
 
 EVENTS, DAYS, LIMIT = 5_000, 10, 50
 # Some at the same instant, some days empty; every user is also the end user of somebody else but the one named `only`.
@@ -67,6 +69,52 @@ def test_a_user_whom_nobody_has_is_an_empty_list(engine: DuckEngine) -> None:
     for offset in (0, 2_000):
         found = store.list_events(plan_of("nobody", offset))
         assert (list(found.events), found.total) == ([], 0)
+
+
+@pytest.mark.parametrize("with_voided", [False, True])
+def test_the_first_page_again_is_that_of_a_store_that_remembers_nothing(tmp_path: Path, with_voided: bool) -> None:
+    book = DuckBook(tmp_path)
+    facts = [
+        Fact(number, occurred_at=JAN_1 + number // 2 * HOUR_US, set={"user_id": "ana" if number % 3 else "bob"})
+        for number in range(200)
+    ]
+    plans = [
+        ListPlan(
+            Span(("org",), STORABLE, with_voided=with_voided),
+            None,
+            conditions,
+            (),
+            (),
+            (),
+            None,
+            limit,
+            wanted=("model",),
+        )
+        for limit in (1, 5, 30)
+        for conditions in ((), (Condition((Dimension.USER_ID,), ("ana",)),))
+    ]
+
+    def shown_again() -> None:
+        for plan in plans:
+            assert book.store.list_events(plan) == forgetful.list_events(plan)
+            assert book.store.list_events(plan) == forgetful.list_events(plan)
+
+    try:
+        book.record(*facts[:60])
+        for turn in range(16):
+            forgetful = DuckUsageStore(book.engine, Limits(1, 1, timeout_seconds=30))
+            shown_again()
+            book.record(*facts[60 + 8 * turn : 68 + 8 * turn : 2])
+            if turn >= 4:
+                book.record(*facts[29 + 8 * turn : 37 + 8 * turn : 2])  # late
+            book.void(facts[56 + 8 * turn])
+            if turn % 3 == 0:
+                book.restore(facts[56 + 8 * turn])
+            if turn % 5 == 0:
+                book.amend(facts[58 + 8 * turn], set={"user_id": "bob"})
+        shown_again()
+    finally:
+        book.close()
 
 
 def plan_of(user: str, offset: int) -> ListPlan:

@@ -10,7 +10,6 @@ from tallybook.analytics.query import Condition, Dimension
 from tallybook.analytics.store import UsageStore
 from tallybook.storage.duckdb.limits import Limits
 from tallybook.storage.duckdb.reading import DuckUsageStore
-from tallybook.storage.duckdb.totals import Counted, Totals
 from tests.storage.facts import DuckBook, Fact
 
 
@@ -50,21 +49,6 @@ def test_only_what_has_arrived_since_is_counted_again(book: DuckBook) -> None:
     book.record(Fact(4))
     assert listed(book.store, plan_of()) == 4
     assert listed(DuckUsageStore(book.engine, Limits(1, 1, timeout_seconds=30)), plan_of()) == 2
-
-
-def test_a_read_that_began_before_a_run_counts_for_itself() -> None:
-    known = Totals()
-    known.remember("question", Counted(until=7, facts=70))
-    assert known.of("question", 6) == Counted(0, 0)
-    assert known.of("question", 7) == known.of("question", 9) == Counted(7, 70)
-    assert known.of("another", 9) == Counted(0, 0)
-
-
-def test_questions_that_were_asked_long_ago_are_forgotten() -> None:
-    known = Totals()
-    for question in range(1_500):
-        known.remember(question, Counted(1, question))
-    assert (known.of(499, 1), known.of(500, 1)) == (Counted(0, 0), Counted(1, 500))
 
 
 def totals(book: DuckBook, *, with_voided: bool = False) -> tuple[int, int]:

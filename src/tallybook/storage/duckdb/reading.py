@@ -23,7 +23,8 @@ from tallybook.storage.duckdb import arrivals, column_stream, export_sql, line_s
 from tallybook.storage.duckdb.engine import DuckEngine
 from tallybook.storage.duckdb.in_force import Sql, has_corrections, newest_commit, newest_commit_by
 from tallybook.storage.duckdb.limits import Limits, Turns, bounded
-from tallybook.storage.duckdb.totals import Counted, Totals
+from tallybook.storage.duckdb.remembered import InOrder, Remembered
+from tallybook.storage.duckdb.sums import RememberedSums
 
 _Plan = TypeVar("_Plan", AggregatePlan, ListPlan)
 
@@ -32,6 +33,9 @@ _FAR_OFFSET = 1_000
 
 _MORE = 10
 """Events, beside a quarter of a page, that are read for it although it may not need them."""
+
+_LISTS = 1_000
+"""Of which it is remembered how many events they have, and where their first page ends."""
 
 # Beyond this many candidates an IN list costs more than scanning the time between them.
 _CANDIDATES_MAX = 2_000
@@ -44,20 +48,21 @@ class DuckUsageStore:
         self._engine = engine
         self._turns = Turns(limits)
         self._timeout_seconds = limits.timeout_seconds
-        self._totals = Totals()
+        self._totals: Remembered[InOrder[int]] = Remembered(_LISTS)
+        self._ends: Remembered[int] = Remembered(_LISTS)
+        """The instant at which the first page of a list ended the last time, or a little before."""
+        self._sums = RememberedSums()
 
     def aggregate(self, plan: AggregatePlan) -> Aggregates:
         with self._snapshot(report=True) as reader:
             span = _capped(reader, plan.span, plan.as_of_us)
             corrected = _has_corrections(reader, span)
             plan = _settled(reader, replace(plan, span=span))
-            if plan.group_by:
-                # There may be very many rows. Sums have 128 bits, nearly all have room in 64, which are but copied.
-                in_64_bits = usage_sql.aggregate(plan, corrected=corrected, in_64_bits=True)
-                if columns := _with_room(plan, column_stream.stream(reader, in_64_bits)):
-                    return _aggregates(plan, columns)
-            rows = _rows(reader, usage_sql.aggregate(plan, corrected=corrected))
-            return _aggregates(plan, list(zip(*rows, strict=True)))
+            if (rows := self._sums.rows(reader, plan, corrected=corrected)) is not None:
+                return _aggregates(plan, list(zip(*rows, strict=True)))
+            answer = _aggregates(plan, _answered(reader, plan, corrected=corrected))
+            self._sums.meet(plan, len(answer.buckets))
+            return answer
 
     def lines(self, plan: LinePlan) -> list[BucketLine]:
         with self._snapshot(report=True) as reader:
@@ -128,14 +133,16 @@ class DuckUsageStore:
     def _total(self, reader: duckdb.DuckDBPyConnection, plan: ListPlan) -> int:
         """How many events the plan lists on all its pages."""
         question, until = replace(plan, limit=0, offset=0), runs.newest(reader).until
-        known = self._totals.of(question, until)
+        known = self._totals.of(question)
+        if known is None or not known.serves(until):
+            known = InOrder(0, 0)
         if known.until < until:
             ((more,),) = _rows(reader, usage_sql.counted_between(plan, known.until, until))
-            known = Counted(until, known.facts + more)
+            known = InOrder(until, known.given + more)
             self._totals.remember(question, known)
         corrected = _has_corrections(reader, plan.span)
         ((rest,),) = _rows(reader, usage_sql.counted(plan, after=known.until, corrected=corrected))
-        return known.facts + int(rest)
+        return known.given + int(rest)
 
     def _newest_events(self, reader: duckdb.DuckDBPyConnection, plan: ListPlan) -> Sequence[EventRecord]:
         """The uids first, then their rows: sorting all columns of everything would cost many times as much."""
@@ -153,17 +160,61 @@ class DuckUsageStore:
                 # To ask costs less than half of what it saves, and few instants have a correction.
                 corrected = _has_corrections(reader, plan.span)
                 return read_events(reader, usage_sql.listed_events(columns, plan, uids, corrected=corrected))
-        corrected = _has_corrections(reader, plan.span)
-        if corrected and not plan.offset:
-            # The anti-join is dear over the whole span. Twice as many rows, in force or not, are found without it, and
-            # some events more than a page hold it, unless many are voided or no longer what is asked for.
-            found = _rows(reader, usage_sql.newest(replace(plan, limit=2 * plan.limit), uids, corrected=False))
-            named = list(dict.fromkeys(found))
-            some = named[: plan.limit + plan.limit // 4 + _MORE]
-            page = _listed(reader, columns, plan, some)
-            if len(page) > plan.limit or (len(found) <= 2 * plan.limit and some == named):
-                return page[: plan.limit + 1]
-        return _listed(reader, columns, plan, _rows(reader, usage_sql.newest(plan, uids, corrected=corrected)))
+        if plan.offset or uids:
+            found = _rows(reader, usage_sql.newest(plan, uids, corrected=_has_corrections(reader, plan.span)))
+            return _listed(reader, columns, plan, found)
+        page = self._near_page(reader, columns, plan) or _searched(reader, columns, plan)
+        if len(page) > plan.limit:
+            self._ends.remember(plan, page[: _some(plan)][-1].occurred_at_us)
+        return page[: plan.limit + 1]
+
+    def _near_page(
+        self, reader: duckdb.DuckDBPyConnection, columns: Sequence[str], plan: ListPlan
+    ) -> Sequence[EventRecord]:
+        """The page, if it still lies between where it ended the last time and now; else nothing.
+
+        A search for the newest of all passes every group of rows in the order of their times first.
+        """
+        end_us = self._ends.of(plan)
+        if end_us is None:
+            return ()
+        near = _narrowed(plan, [end_us, plan.span.window.end_us - 1])
+        corrected = _has_corrections(reader, near.span)
+        most = 2 * _some(plan)
+        page = read_events(
+            reader, usage_sql.listed_events(columns, near, corrected=corrected) + Sql("LIMIT ?", (most,))
+        )
+        return page if plan.limit < len(page) < most else ()
+
+
+def _searched(reader: duckdb.DuckDBPyConnection, columns: Sequence[str], plan: ListPlan) -> Sequence[EventRecord]:
+    """The newest events of the plan, some more than its page if they are at hand."""
+    corrected = _has_corrections(reader, plan.span)
+    if corrected:
+        # The anti-join is dear over the whole span. Twice as many rows, in force or not, are found without it, and
+        # some events more than a page hold it, unless many are voided or no longer what is asked for.
+        found = _rows(reader, usage_sql.newest(replace(plan, limit=2 * plan.limit), None, corrected=False))
+        named = list(dict.fromkeys(found))
+        some = named[: _some(plan)]
+        page = _listed(reader, columns, plan, some)
+        if len(page) > plan.limit or (len(found) <= 2 * plan.limit and some == named):
+            return page
+    return _listed(reader, columns, plan, _rows(reader, usage_sql.newest(plan, None, corrected=corrected)))
+
+
+def _some(plan: ListPlan) -> int:
+    """Events that a page may need and a few more."""
+    return plan.limit + plan.limit // 4 + _MORE
+
+
+def _answered(reader: duckdb.DuckDBPyConnection, plan: AggregatePlan, *, corrected: bool) -> Sequence[Sequence[Any]]:
+    """The columns of `usage_sql.aggregate`."""
+    if plan.group_by:
+        # There may be very many rows. Sums have 128 bits, nearly all have room in 64, which are but copied.
+        in_64_bits = usage_sql.aggregate(plan, corrected=corrected, in_64_bits=True)
+        if columns := _with_room(plan, column_stream.stream(reader, in_64_bits)):
+            return columns
+    return list(zip(*_rows(reader, usage_sql.aggregate(plan, corrected=corrected)), strict=True))
 
 
 def _with_room(plan: AggregatePlan, parts: Iterable[Sequence[Sequence[Any]]]) -> list[MutableSequence[Any]] | None:

@@ -1,12 +1,13 @@
 """Questions about usage as DuckDB SQL: values of text and parameters, run by `reading.py`. Pure."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from tallybook.analytics.plan import AggregatePlan, ListPlan, Slices, Span
 from tallybook.analytics.query import MEASURES, Condition, Dimension, Measure, Value
 from tallybook.core.counters import COUNTERS, PARTS, Aggregate
-from tallybook.core.time_window import DAY_US
+from tallybook.core.time_window import DAY_US, TimeWindow
 from tallybook.storage.duckdb import key_generations
 from tallybook.storage.duckdb.in_force import Sql, facts, in_force, is_voided, joined, one_of, superseded
 from tallybook.storage.duckdb.key_filters import Places
@@ -106,10 +107,8 @@ def aggregate(plan: AggregatePlan, *, corrected: bool, in_64_bits: bool = False)
     `in_64_bits`: a number that does not fit is None.
     """
     measures = [MEASURES[name] for name in plan.measures]
-    keys = grouping(plan)
-    values = [_VALUES.get(measure.name, measure.name) for measure in measures]
-    conditions = conditions_of(plan)
-    if all(map(_adds_up, measures)):
+    keys, values, conditions = grouping(plan), _values_of(plan), conditions_of(plan)
+    if adds_up(plan):
         rows = addends(plan.span, conditions, keys, values, corrected=corrected)
     else:
         rows = _selected(keys, "1", values) + in_force(plan.span, corrected=corrected) + conditions
@@ -124,6 +123,48 @@ def aggregate(plan: AggregatePlan, *, corrected: bool, in_64_bits: bool = False)
         + Sql("ORDER BY " + ", ".join(f"{name} NULLS LAST" for name in grouped))
         + Sql("LIMIT ?", (plan.rows_max + 1,))
     )
+
+
+def adds_up(plan: AggregatePlan) -> bool:
+    """Whether the answers about parts of the facts can be added up to that about all of them."""
+    return all(_adds_up(MEASURES[name]) for name in plan.measures)
+
+
+def sums_between(plan: AggregatePlan, after: int, until: int) -> Sql:
+    """Rows of (bucket, grouped values…, facts, sums…), in no order, of the facts of these commits, in force or not."""
+    return _sums(plan, [_added(plan, plan.span, Sql("fact.seq > ? AND fact.seq <= ?", (after, until)))])
+
+
+def sums_besides(plan: AggregatePlan, window: TimeWindow, until: int, *, corrected: bool) -> Sql:
+    """As `sums_between`, of all that `aggregate` counts besides the facts of the window and the commits `until` then.
+
+    With those the rows add up to the facts in force. The window is a part of the plan's.
+    """
+    whole = plan.span.window
+    edges = TimeWindow(whole.start_us, window.start_us), TimeWindow(window.end_us, whole.end_us)
+    added = [_added(plan, replace(plan.span, window=window), Sql("fact.seq > ?", (until,)))]
+    added += [_added(plan, replace(plan.span, window=edge)) for edge in edges if edge.start_us < edge.end_us]
+    if corrected:
+        added.append(_superseded(plan.span, conditions_of(plan), grouping(plan), _values_of(plan)))
+    return _sums(plan, added)
+
+
+def _sums(plan: AggregatePlan, added: Iterable[Sql]) -> Sql:
+    grouped = [key(number) for number in range(1 + len(plan.group_by))]
+    sums = [f"coalesce(sum({value(number)}), 0)" for number in range(len(plan.measures))]
+    return (
+        Sql(f"SELECT {', '.join([*grouped, 'sum(present)', *sums])} FROM (")
+        + joined(" UNION ALL ", added)
+        + Sql(f") GROUP BY {', '.join(grouped)}")
+    )
+
+
+def _added(plan: AggregatePlan, span: Span, commits: Sql | None = None) -> Sql:
+    return _selected(grouping(plan), "1", _values_of(plan)) + facts(span, commits) + conditions_of(plan)
+
+
+def _values_of(plan: AggregatePlan) -> list[str]:
+    return [_VALUES.get(name, name) for name in plan.measures]
 
 
 def grouping(plan: AggregatePlan) -> list[Sql]:
@@ -143,10 +184,11 @@ def addends(span: Span, conditions: Sql, keys: Sequence[Sql], values: Sequence[s
     are in force. `corrected` as in `in_force`, but several times as fast: no uid is read.
     """
     rows = _selected(keys, "1", values) + facts(span) + conditions
-    if not corrected:
-        return rows
-    opposite = _selected(keys, "-1", [f"-({each})" for each in values])
-    return rows + Sql("UNION ALL") + opposite + superseded(span) + conditions
+    return rows + Sql("UNION ALL") + _superseded(span, conditions, keys, values) if corrected else rows
+
+
+def _superseded(span: Span, conditions: Sql, keys: Sequence[Sql], values: Sequence[str]) -> Sql:
+    return _selected(keys, "-1", [f"-({each})" for each in values]) + superseded(span) + conditions
 
 
 def key(number: int) -> str:
@@ -206,8 +248,10 @@ def revisions(columns: Sequence[str], span: Span, uids: Sequence[UUID]) -> Sql:
     return _with_voided(columns, is_voided(span)) + facts(span) + _and([one_of("fact.uid", uids)])
 
 
-def listed_events(columns: Sequence[str], plan: ListPlan, uids: Sequence[UUID], *, corrected: bool) -> Sql:
-    """As `events`, of those that a plan lists on all its pages."""
+def listed_events(
+    columns: Sequence[str], plan: ListPlan, uids: Sequence[UUID] | None = None, *, corrected: bool
+) -> Sql:
+    """As `events`, of those that a plan lists on all its pages. `uids`: of these only."""
     return _event_columns(columns, plan.span, corrected=corrected) + listed(plan, uids, corrected=corrected)
 
 
