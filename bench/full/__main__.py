@@ -48,7 +48,7 @@ def _measured(events: int, repeats: int, more: int) -> dict[str, Any]:
     found["ready_seconds"] = written.ready_seconds(folder)
     found["ingest"] = written.ingested(folder, more)
     half = found["ingest"]["events_per_second"] / 2
-    found["served"] |= written.asked_meanwhile(folder, half, 10 * repeats, first=more + written.ROUND)
+    found["served"] |= written.asked_meanwhile(folder, half, first=more + written.ROUND)
     shutil.rmtree(folder)
     return found
 

@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from bench import server
 from bench.full import store
 from tallybook.analytics.answer import EventPage, UsagePage
 from tallybook.analytics.plan import STORABLE
-from tallybook.analytics.query import Condition, Dimension, EventQuery, Reach, UsageQuery
+from tallybook.analytics.query import DEFAULT_MEASURES, Condition, Dimension, EventQuery, Reach, UsageQuery
 from tallybook.analytics.service import UsageService
 from tallybook.core.clock import SystemClock
 from tallybook.core.paging import Cursors
@@ -35,7 +36,8 @@ class Question:
     """`asked` answers through the analytics room, as dialects take it, `sql` by hand.
 
     `rows` of the answer: the same values in the same order.
-    `bar_ms`: of the median. `path`: the same question over HTTP.
+    `bar_ms`: of the median. `path`: the same question over HTTP, in a form for each number: a server remembers what it
+    was asked before.
     """
 
     name: str
@@ -43,7 +45,7 @@ class Question:
     rows: Callable[[Any], Rows]
     sql: str
     bar_ms: int
-    path: str
+    path: Callable[[int], str]
 
 
 def questions() -> Sequence[Question]:
@@ -59,7 +61,12 @@ def questions() -> Sequence[Question]:
             bar_ms=300,
         ),
         Question(
-            "newest 50 of a user", _newest, _uids, _NEWEST, 60, f"/v1/events?user_id={store.BUSIEST_USER}&limit=50"
+            "newest 50 of a user",
+            _newest,
+            _uids,
+            _NEWEST,
+            60,
+            lambda _: f"/v1/events?user_id={store.BUSIEST_USER}&limit=50",
         ),
         Question(
             "exact total of a user",
@@ -67,8 +74,10 @@ def questions() -> Sequence[Question]:
             _rows,
             _TOTAL,
             60,
-            f"/v1/usage/query?start=1970-01-01T00:00:00Z&end=2200-01-01T00:00:00Z&bucket=all"
-            f"&measures=events&user_id={store.BUSIEST_USER}",
+            lambda number: (
+                f"/v1/usage/query?start={number}&end=2200-01-01T00:00:00Z&bucket=all"
+                f"&measures=events&user_id={store.BUSIEST_USER}"
+            ),
         ),
     )
 
@@ -83,33 +92,37 @@ def compared(folder: Path, repeats: int) -> dict[str, dict[str, Any]]:
         threads=settings.duckdb_threads,
         query_memory=settings.query_memory,
     )
-    reader = DuckUsageStore(
-        engine, Limits(settings.read_threads, settings.report_threads, settings.query_timeout_ms / 1000)
-    )
-    service = UsageService(
-        reader,
-        Cursors(b"bench"),
-        SystemClock(),
-        rows_max=settings.query_rows_max,
-        export_events_max=settings.export_events_max,
-    )
+
+    def service() -> UsageService:
+        """One that remembers nothing yet."""
+        limits = Limits(settings.read_threads, settings.report_threads, settings.query_timeout_ms / 1000)
+        return UsageService(
+            DuckUsageStore(engine, limits),
+            Cursors(b"bench"),
+            SystemClock(),
+            rows_max=settings.query_rows_max,
+            export_events_max=settings.export_events_max,
+        )
+
     try:
         return {each.name: _compared(each, service, engine, repeats) for each in questions()}
     finally:
         engine.close()
 
 
-def _compared(question: Question, service: UsageService, engine: DuckEngine, repeats: int) -> dict[str, Any]:
+def _compared(
+    question: Question, service: Callable[[], UsageService], engine: DuckEngine, repeats: int
+) -> dict[str, Any]:
     def by_hand() -> Rows:
         with engine.reading() as reader:
             return reader.execute(question.sql).fetchall()
 
-    rows = question.rows(question.asked(service))
+    rows = question.rows(question.asked(service()))
     if rows != by_hand():
         raise RuntimeError(f"{question.name}: the answers differ")
     timed: tuple[list[_Time], list[_Time]] = ([], [])
     for _ in range(repeats):
-        timed[0].append(_timed(lambda: question.asked(service)))
+        timed[0].append(_timed(lambda: question.asked(service())))
         timed[1].append(_timed(by_hand))
     (ms, cpu_ms), (raw_ms, raw_cpu_ms) = (map(statistics.median, zip(*times, strict=True)) for times in timed)
     return {
@@ -179,7 +192,13 @@ def _reported(
         f"{f'&user_id={store.BUSIEST_USER}' if of_user else ''}"
     )
 
-    return Question(name, lambda service: service.query(query), _rows, sql, bar_ms, path)
+    def with_measures(number: int) -> str:
+        return f"{path}&measures={','.join(_ORDERS[number % len(_ORDERS)])}"
+
+    return Question(name, lambda service: service.query(query), _rows, sql, bar_ms, with_measures)
+
+
+_ORDERS = list(permutations(DEFAULT_MEASURES))
 
 
 def _rows(page: UsagePage) -> Rows:

@@ -3,9 +3,9 @@
 import json
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http.client import HTTPConnection
-from itertools import count, cycle
+from itertools import count, cycle, repeat
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,11 @@ def asked(folder: Path, events: int, repeats: int) -> dict[str, dict[str, Any]]:
         deep = min(DEEP_PAGE, total // PAGE_ROWS)
         others = (_page(1, f"user_{number}") for number in count(1))
         return {
-            **{each.name: timed(client, cycle([each.path]), repeats, f"{each.bar_ms} ms") for each in questions()},
+            **{each.name: timed(client, map(each.path, count()), repeats, f"{each.bar_ms} ms") for each in questions()},
+            **{
+                f"{each.name}, again": timed(client, map(each.path, repeat(0)), repeats, f"{each.bar_ms} ms")
+                for each in questions()
+            },
             "request by its id": timed(client, map(_by_id, ids), 10 * repeats, "15 ms"),
             "newest 50 requests of a user, total": timed(client, cycle([_page(1)]), repeats, "60 ms"),
             "newest 50 requests of others, total": timed(client, others, repeats, ""),
@@ -63,15 +67,29 @@ def _by_id(request_id: str) -> str:
 
 def timed(client: Client, paths: Iterator[str], repeats: int, bar: str) -> dict[str, Any]:
     """The first call does not count: it warms."""
-    times = []
-    for _ in range(repeats + 1):
-        started = time.perf_counter()
-        body = client.get(next(paths))
-        times.append((time.perf_counter() - started) * 1000)
-    times = sorted(times[1:])
+    times = [_ms(client, next(paths)) for _ in range(repeats + 1)]
+    return described(times[1:], bar)
+
+
+def in_turns(client: Client, questions: Sequence[Iterator[str]], seconds: float) -> list[list[float]]:
+    """What each took each time, in milliseconds, for so long. The first turn warms."""
+    until = time.perf_counter() + seconds
+    turns = []
+    while time.perf_counter() < until:
+        turns.append([_ms(client, next(paths)) for paths in questions])
+    return [list(times) for times in zip(*turns[1:], strict=True)]
+
+
+def described(times: Sequence[float], bar: str) -> dict[str, Any]:
+    ordered = sorted(times)
     return {
-        "ms": round(statistics.median(times), 1),
-        "p99_ms": round(times[int(len(times) * 0.99)], 1),
-        "bytes": len(body),
+        "ms": round(statistics.median(ordered), 1),
+        "p99_ms": round(ordered[int(len(ordered) * 0.99)], 1),
         "bar": bar,
     }
+
+
+def _ms(client: Client, path: str) -> float:
+    started = time.perf_counter()
+    client.get(path)
+    return (time.perf_counter() - started) * 1000

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import repeat
+from itertools import count, repeat
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ from tallybook.core.time_window import instant_text
 BATCH, CONNECTIONS = 1_000, 16
 ROUND = 100_000
 """Events whose requests are prepared at a time, before the clock starts."""
+_MEANWHILE_SECONDS = 60
+"""Long enough for a run to be put in order meanwhile, two at most rates."""
 _BLOCK_BYTES = 256 * 1024
 
 
@@ -62,21 +64,25 @@ def _commits(port: int) -> dict[str, float]:
     return {"count": total, "p99_within_s": p99, "all_within_s": longest}
 
 
-def asked_meanwhile(folder: Path, events_per_second: float, repeats: int, first: int) -> dict[str, dict[str, Any]]:
-    """The first question over HTTP while events come in at this rate, and the batches of these."""
+def asked_meanwhile(folder: Path, events_per_second: float, first: int) -> dict[str, dict[str, Any]]:
+    """The first question over HTTP while events come in at this rate, and the batches of these.
+
+    In turns again, as a dashboard asks, and as nobody has asked it before.
+    """
     question = questions.questions()[0]
+    bar = "p99 250 ms"
     with (
         server.running(folder) as (port, _),
         _coming_in(port, events_per_second, first) as batch_ms,
     ):
-        found = served.timed(served.Client(port), repeat(question.path), repeats, "p99 250 ms")
-    ordered = sorted(batch_ms)
-    coming_in = {
-        "ms": round(ordered[len(ordered) // 2], 1),
-        "p99_ms": round(ordered[int(len(ordered) * 0.99)], 1),
-        "bar": f"{len(ordered)} batches, longest {ordered[-1]:.0f} ms",
+        again, anew = served.in_turns(
+            served.Client(port), (map(question.path, repeat(0)), map(question.path, count(1))), _MEANWHILE_SECONDS
+        )
+    return {
+        f"{question.name} again while ingesting": served.described(again, bar),
+        f"{question.name} anew while ingesting": served.described(anew, bar),
+        "batches meanwhile": served.described(batch_ms, f"{len(batch_ms)} batches, longest {max(batch_ms):.0f} ms"),
     }
-    return {f"{question.name} while ingesting": found, "batches meanwhile": coming_in}
 
 
 def key_bytes(folder: Path) -> float:
@@ -144,11 +150,12 @@ def _coming_in(port: int, events_per_second: float, first: int) -> Iterator[list
     times: list[float] = []
     done = threading.Event()
     threads = 4
+    each = int(events_per_second * _MEANWHILE_SECONDS / threads / BATCH + 1) * BATCH
+    bodies = [list(_bodies(first + number * each, each)) for number in range(threads)]
 
-    def send(number: int) -> None:
+    def send(bodies: list[bytes]) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", port)
         headers = {"Authorization": f"Bearer {server.KEY}", "Content-Type": "application/json"}
-        bodies = list(_bodies(first + number * ROUND, ROUND))
         for body in bodies:
             started = time.perf_counter()
             connection.request("POST", "/v1/events", body, headers)
@@ -161,7 +168,7 @@ def _coming_in(port: int, events_per_second: float, first: int) -> Iterator[list
             if done.wait(max(0.0, threads * BATCH / events_per_second - took)):
                 return
 
-    senders = [threading.Thread(target=send, args=(number,)) for number in range(threads)]
+    senders = [threading.Thread(target=send, args=(some,)) for some in bodies]
     for sender in senders:
         sender.start()
     while not times:
