@@ -1,6 +1,6 @@
 """Questions of sums that were asked before: what is in order is not added up again."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from operator import add
 from typing import Any
@@ -52,7 +52,7 @@ class RememberedSums:
             self._known.remember(question, InOrder(0, {}))
 
 
-def _question(plan: AggregatePlan) -> Hashable:
+def _question(plan: AggregatePlan) -> AggregatePlan:
     return replace(plan, rows_max=0)
 
 
