@@ -117,6 +117,25 @@ def test_the_first_page_again_is_that_of_a_store_that_remembers_nothing(tmp_path
         book.close()
 
 
+def test_a_first_page_is_searched_again_when_it_is_gone_or_far_away(tmp_path: Path) -> None:
+    book = DuckBook(tmp_path)
+    facts = [Fact(number, occurred_at=JAN_1 + number * HOUR_US) for number in range(200)]
+    plan = ListPlan(Span(("org",), STORABLE), None, (), (), (), (), None, limit=5)
+
+    def shown() -> list[str]:
+        return [event.event_id for event in book.store.list_events(plan).events]
+
+    try:
+        book.record(*facts[:100])
+        assert shown() == [fact.id for fact in facts[99:93:-1]]
+        book.void(facts[97])
+        assert shown() == [facts[number].id for number in (99, 98, 96, 95, 94, 93)]
+        book.record(*facts[100:])
+        assert shown() == [fact.id for fact in facts[199:193:-1]]
+    finally:
+        book.close()
+
+
 def plan_of(user: str, offset: int) -> ListPlan:
     either = Condition((Dimension.USER_ID, Dimension.EXTERNAL_USER_ID), (user,))
     span = Span(("org",), TimeWindow(0, (DAYS + 1) * DAY_US))
