@@ -165,7 +165,7 @@ class DuckUsageStore:
             return _listed(reader, columns, plan, found)
         page = self._near_page(reader, columns, plan) or _searched(reader, columns, plan)
         if len(page) > plan.limit:
-            self._ends.remember(plan, page[: _some(plan)][-1].occurred_at_us)
+            self._ends.remember(plan, page[: _enough(plan)][-1].occurred_at_us)
         return page[: plan.limit + 1]
 
     def _near_page(
@@ -180,7 +180,7 @@ class DuckUsageStore:
             return ()
         near = _narrowed(plan, [end_us, plan.span.window.end_us - 1])
         corrected = _has_corrections(reader, near.span)
-        most = 2 * _some(plan)
+        most = 2 * _enough(plan)
         page = read_events(
             reader, usage_sql.listed_events(columns, near, corrected=corrected) + Sql("LIMIT ?", (most,))
         )
@@ -195,14 +195,14 @@ def _searched(reader: duckdb.DuckDBPyConnection, columns: Sequence[str], plan: L
         # some events more than a page hold it, unless many are voided or no longer what is asked for.
         found = _rows(reader, usage_sql.newest(replace(plan, limit=2 * plan.limit), None, corrected=False))
         named = list(dict.fromkeys(found))
-        some = named[: _some(plan)]
+        some = named[: _enough(plan)]
         page = _listed(reader, columns, plan, some)
         if len(page) > plan.limit or (len(found) <= 2 * plan.limit and some == named):
             return page
     return _listed(reader, columns, plan, _rows(reader, usage_sql.newest(plan, None, corrected=corrected)))
 
 
-def _some(plan: ListPlan) -> int:
+def _enough(plan: ListPlan) -> int:
     """Events that a page may need and a few more."""
     return plan.limit + plan.limit // 4 + _MORE
 

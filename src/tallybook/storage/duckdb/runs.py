@@ -18,7 +18,7 @@ STRETCH = 122_880
 read too much, with fewer one about a user."""
 
 _PART = 122_880
-"""Facts that are sorted at a time, with all their columns: those of a whole run take twice as much memory."""
+"""Facts that are sorted at a time, with all their columns: those of a whole run take half as much memory again."""
 
 
 # Ranked by themselves and joined by their places: a window over the facts would hold all their columns once more.

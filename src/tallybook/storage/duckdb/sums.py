@@ -34,9 +34,9 @@ class RememberedSums:
 
     def rows(self, reader: duckdb.DuckDBPyConnection, plan: AggregatePlan, *, corrected: bool) -> list[Row] | None:
         """The rows of the answer; None if they are to be asked for as a whole, as for the first time."""
-        inner, until = _inner(plan), runs.newest(reader).until
+        inner = _inner(plan)
         known = self._known.of(_question(inner))
-        if known is None or not known.serves(until):
+        if known is None or not known.serves(until := runs.newest(reader).until):
             return None
         if known.until < until:
             more = _sums(reader, plan, usage_sql.sums_between(inner, known.until, until))
@@ -61,9 +61,9 @@ def _inner(plan: AggregatePlan) -> AggregatePlan:
     slices, window = plan.slices, plan.span.window
     if slices is None or slices.turns:
         return plan
-    before, after = (window.start_us - slices.origin_us), (window.end_us - slices.origin_us)
-    start_us = slices.origin_us - (-before // slices.step_us) * slices.step_us
-    end_us = slices.origin_us + after // slices.step_us * slices.step_us
+    origin_us, step_us = slices.origin_us, slices.step_us
+    start_us = window.start_us + (origin_us - window.start_us) % step_us
+    end_us = window.end_us - (window.end_us - origin_us) % step_us
     if start_us >= end_us:
         return plan
     return replace(plan, span=replace(plan.span, window=TimeWindow(start_us, end_us)))
