@@ -1,4 +1,4 @@
-"""`kill -9` while facts are put in order and the file is opened anew: nothing acknowledged is lost or doubled."""
+"""`kill -9` while runs are added, volumes closed and the file opened anew: nothing acknowledged is lost or doubled."""
 
 import random
 import subprocess
@@ -31,7 +31,7 @@ store = DuckEventStore(engine, StillClock(), wal_bytes_max=2**20, disk_reserve_b
 submit = Submitter(StillClock())
 
 def seal():
-    sealer = Sealer(engine, rows=1_000)
+    sealer = Sealer(engine, rows=1_000, volume_runs=2)
     while True:
         sealer.seal()
         time.sleep(0.03)
@@ -82,7 +82,7 @@ def _checked(path: Path, acknowledged: int, runs_before: int) -> tuple[int, int]
         ).fetchone()
         others = reader.execute(
             "SELECT (SELECT count(DISTINCT key) FROM all_keys), (SELECT max(number) FROM runs),"
-            " (SELECT coalesce(max(number), 0) FROM key_generations)"
+            " (SELECT coalesce(max(number), 0) FROM key_generations), (SELECT count(*) FROM volumes)"
         ).fetchone()
         assert others is not None
         assert key_generations.count(reader) == others[0]
@@ -95,4 +95,5 @@ def _checked(path: Path, acknowledged: int, runs_before: int) -> tuple[int, int]
     runs = others[1] or 0
     assert runs >= runs_before
     assert others[2] >= runs // 8  # a generation for every four runs, but those that were killed on the way
+    assert others[3] >= runs // 8
     return count, runs

@@ -148,7 +148,9 @@ UIDS = itertools.count(1)
 )
 @given(data=st.data())
 def test_every_answer_is_that_of_the_model(book: DuckBook, data: st.DataObject) -> None:
-    # Earlier examples stay in the store under other orgs: they must not show.
+    # Earlier examples stay in the store under other orgs, most of the time: they must not show.
+    if book.volumes > 6:
+        book.empty()
     org = next(ORGS)
     facts = [
         Fact(

@@ -101,17 +101,31 @@ class Book(ABC):
 class DuckBook(Book):
     def __init__(self, folder: Path) -> None:
         super().__init__()
-        self.engine = DuckEngine(folder / "events.duckdb", memory="256MB", threads=2, query_memory="128MB")
-        self.store = DuckUsageStore(self.engine, Limits(2, 2, timeout_seconds=30))
+        self._folder = folder
+        self._open(0)
 
     def close(self) -> None:
         self.engine.close()
 
     def empty(self) -> None:
+        if self.volumes:
+            self.close()
+            self._open(self._number + 1)
+            return
         with self.engine.transaction() as writer:
             for table in ("keys", "request_keys", "facts", "runs", "superseded", "corrections"):
                 writer.execute(f"DELETE FROM {table}")
         # One that remembers what no store ever loses.
+        self.store = DuckUsageStore(self.engine, Limits(2, 2, timeout_seconds=30))
+
+    @property
+    def volumes(self) -> int:
+        return len(self.engine.facts.tables) - 1
+
+    def _open(self, number: int) -> None:
+        self._number = number
+        path = self._folder / f"events-{number}.duckdb"
+        self.engine = DuckEngine(path, memory="256MB", threads=2, query_memory="128MB")
         self.store = DuckUsageStore(self.engine, Limits(2, 2, timeout_seconds=30))
 
     def write(self, facts: Sequence[Fact], corrections: Sequence[Correction]) -> None:
@@ -122,8 +136,8 @@ class DuckBook(Book):
             self._append_keys(writer, [fact for fact in facts if fact.revision == 1])
             for correction in corrections:
                 self._correct(writer, *correction)
-        if self.seq % 2:  # so that some facts are in runs and some where they were appended
-            sealer = Sealer(self.engine, rows=1)
+        if self.seq % 2:  # so that some facts are in volumes, some in runs and some where they were appended
+            sealer = Sealer(self.engine, rows=1, volume_runs=8)
             while sealer.seal():
                 pass
 

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 
 import duckdb
 
+from tallybook.analytics.plan import STORABLE
+from tallybook.core.time_window import TimeWindow
 from tallybook.storage.duckdb.columns import Columns, Values, batch_of, joined
 from tallybook.storage.duckdb.engine import DuckEngine
 from tallybook.storage.duckdb.waiting import Commit
@@ -22,9 +24,14 @@ _ON_ONE_THREAD_FROM = 1_000
 
 
 @contextmanager
-def reading(engine: DuckEngine) -> Iterator[duckdb.DuckDBPyConnection]:
-    """As `engine.reading`, with the events that wait among the facts."""
+def reading(engine: DuckEngine, window: TimeWindow | None = STORABLE) -> Iterator[duckdb.DuckDBPyConnection]:
+    """As `engine.reading`, with the events that wait among the facts, and those of the window in volumes.
+
+    `window` None: none in volumes, until `engine.facts.reach` shows them.
+    """
     with engine.reading() as reader:
+        if window is not None:
+            engine.facts.reach(reader, window)
         if columns := engine.waiting.of(reader):
             append_facts(engine, reader, columns)
         yield reader
@@ -47,7 +54,7 @@ def stamped(facts: Columns, commit: Commit) -> Columns:
 def append_facts(engine: DuckEngine, connection: duckdb.DuckDBPyConnection, columns: Columns) -> None:
     """Appends facts that readers of the connection's transaction are about to see."""
     engine.used_columns.tell(columns)
-    append(connection, engine.facts, columns)
+    append(connection, engine.facts.table, columns)
 
 
 def append(connection: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, Values]) -> None:

@@ -76,7 +76,7 @@ class DuckCorrections:
         instants = [each.occurred_at_us for each in corrections]
         span = Span(None, TimeWindow(min(instants), max(instants) + 1))
         uids = [UUID(each.uid) for each in corrections]
-        with arrivals.reading(self._engine) as reader:
+        with arrivals.reading(self._engine, span.window) as reader:
             return read_events(reader, usage_sql.revisions(self._columns(), span, uids))
 
     def in_force(self, org_id: str) -> tuple[InForce, InForce]:

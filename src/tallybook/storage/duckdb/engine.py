@@ -9,14 +9,15 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import duckdb
 
 from tallybook.core.errors import Overloaded, StorageDamaged, StorageFull
-from tallybook.storage.duckdb import key_generations, runs
+from tallybook.storage.duckdb import key_generations, runs, volumes
 from tallybook.storage.duckdb.key_filters import KeyFilters
 from tallybook.storage.duckdb.last_commits import LastCommits
+from tallybook.storage.duckdb.shown_facts import ShownFacts
 from tallybook.storage.duckdb.used_columns import UsedColumns
 from tallybook.storage.duckdb.waiting import WaitingColumns
 from tallybook.storage.migrations import HeldDatabase, NewerDatabase, pending
@@ -70,12 +71,6 @@ _UNREADABLE = (
 """What DuckDB raises where it cannot make anything of a file."""
 
 
-class _Shown(NamedTuple):
-    """Which facts a read sees; None: all. A new one for every change, so that it can be told from one before."""
-
-    where: str | None
-
-
 class DuckEngine:
     """Opens and migrates `path`. One thread writes; cursors are lent to readers, one per concurrent read.
 
@@ -103,7 +98,7 @@ class DuckEngine:
         """Held while the connection of the writer is used or replaced."""
         self._beside = threading.Lock()
         """Held by who writes beside the writer, who can't fold in the log meanwhile."""
-        self._shown = _Shown(None)
+        self.facts = ShownFacts(path.stem)
         self.used_columns = UsedColumns()
         self.last_commits = LastCommits()
         self.waiting: WaitingColumns  # of each opening its own
@@ -120,18 +115,12 @@ class DuckEngine:
         """How often the file was opened: what was remembered from before the last time must be read again."""
         self._connection: duckdb.DuckDBPyConnection | None = self._open()
 
-    @property
-    def facts(self) -> str:
-        """The table of facts, by a name that means it whatever a reader is shown as `facts`."""
-        return f'"{self.path.stem}".facts'
-
-    @property
-    def shows_all_facts(self) -> bool:
-        return self._shown.where is None
-
-    def show_facts(self, where: str | None) -> None:
-        """Of which facts the reads that begin from now on are to see; None: of all."""
-        self._shown = _Shown(where)
+    def close_volume(self) -> None:
+        """Closes the next volume (`volumes.close`), where reads that begin find its facts. Raises `StorageFull`."""
+        with self._undone_on_error() as writer:
+            volume = volumes.close(writer, self.used_columns.names)
+            with self.facts.closing(volume):
+                writer.execute("COMMIT")
 
     @property
     def newest_lending(self) -> int:
@@ -186,11 +175,16 @@ class DuckEngine:
     @contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A write transaction: committed durably at the end, rolled back on any error. Raises `StorageFull`."""
+        with self._undone_on_error() as writer:
+            yield writer
+            writer.execute("COMMIT")
+
+    @contextmanager
+    def _undone_on_error(self) -> Iterator[duckdb.DuckDBPyConnection]:
         with self._writing:
             writer = self._begin_writing()
             try:
                 yield writer
-                writer.execute("COMMIT")
             except BaseException as error:
                 _roll_back(writer)
                 self.revive()
@@ -299,22 +293,12 @@ class DuckEngine:
     def _begin_reading(self) -> duckdb.DuckDBPyConnection:
         cursor = self._lend()
         try:
-            self._begin_as_shown(cursor)
+            self.facts.begin(cursor)
         except BaseException:
             _roll_back(cursor)
             self._take_back(cursor)
             raise
         return cursor
-
-    def _begin_as_shown(self, cursor: duckdb.DuckDBPyConnection) -> None:
-        while True:
-            shown = self._shown
-            cursor.execute("BEGIN")
-            if shown is self._shown:
-                break
-            cursor.execute("ROLLBACK")
-        if shown.where is not None:
-            cursor.execute(f"CREATE TEMP VIEW facts AS SELECT * FROM {self.facts} WHERE {shown.where}")
 
     @contextmanager
     def _lent_out(self, cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
@@ -355,6 +339,7 @@ class DuckEngine:
     def _take_back(self, cursor: duckdb.DuckDBPyConnection) -> None:
         with self._readers:
             del self._lent[cursor]
+            self.facts.end(cursor)
             self._idle.append(cursor)
             self._readers.notify_all()
 
@@ -390,11 +375,12 @@ class DuckEngine:
         connection = self._attached()
         with self._closed_on_error(connection):
             _migrate(connection, self.path)
-            shown = runs.shown_now(connection)  # nothing is removed here: a full disk must not keep the file shut
-            self.used_columns.read(connection)
+            where = runs.shown_now(connection)  # nothing is removed here: a full disk must not keep the file shut
+            closed = volumes.closed(connection)
+            self.used_columns.read(connection, ["facts", *(volume.table for volume in closed)])
             self._limit(connection)
             self.key_generation = key_generations.newest(connection).number
-        self.show_facts(shown)
+        self.facts.begin_with(where, closed)
         self.openings += 1
         self.waiting = WaitingColumns()
         return connection

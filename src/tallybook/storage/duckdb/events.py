@@ -10,6 +10,7 @@ import duckdb
 
 from tallybook.core.clock import Clock
 from tallybook.core.errors import StorageFull
+from tallybook.core.time_window import TimeWindow
 from tallybook.metering.event import Outcome, Status, Stored, Submission
 from tallybook.storage.duckdb import arrivals
 from tallybook.storage.duckdb.columns import Columns, Values, fact_parts, request_key_columns
@@ -190,6 +191,7 @@ class DuckEventStore:
             return {}
         with self._engine.reading() as reader:
             instants = [key.occurred_at_us for key in keys]
+            self._engine.facts.reach(reader, TimeWindow(min(instants), max(instants) + 1))
             facts = select_by(
                 reader,
                 [key.uid for key in keys],

@@ -37,13 +37,17 @@ def one_of(expression: str, values: Iterable[Any]) -> Sql:
     return Sql(f"{expression} IN ({', '.join('?' * len(listed))})", listed)
 
 
-def facts(span: Span, commits: Sql | None = None) -> Sql:
+SHOWN = ("facts",)
+"""What a reader is shown of the facts."""
+
+
+def facts(span: Span, commits: Sql | None = None, table: str = "facts") -> Sql:
     """`FROM … WHERE …` over every revision of the span, as `fact`; further conditions follow with AND.
 
     `commits`: a condition that leaves few of the groups of rows.
     """
     within = [_within("fact", span)] if commits is None else [commits, _within("fact", span)]
-    return Sql("FROM facts AS fact WHERE") + joined(" AND ", within)
+    return Sql(f"FROM {table} AS fact WHERE") + joined(" AND ", within)
 
 
 def superseded(span: Span) -> Sql:

@@ -14,7 +14,7 @@ import duckdb
 from tallybook.analytics.answer import EventRecord, LineRow
 from tallybook.analytics.export import FileFormat
 from tallybook.analytics.plan import STORABLE, AggregatePlan, LinePlan, ListPlan, Span
-from tallybook.analytics.query import MEASURES, Condition, LineItem, Reach
+from tallybook.analytics.query import MEASURES, Condition, Dimension, LineItem, Reach, Value
 from tallybook.analytics.store import Aggregates, BucketLine, EventSlice
 from tallybook.core.counters import COUNTERS, Aggregate
 from tallybook.core.time_window import DAY_US, TimeWindow
@@ -54,18 +54,20 @@ class DuckUsageStore:
         self._sums = RememberedSums()
 
     def aggregate(self, plan: AggregatePlan) -> Aggregates:
-        with self._snapshot(report=True) as reader:
+        each_table_apart = usage_sql.adds_up(plan) and plan.as_of_us is None
+        with self._snapshot(None if each_table_apart else plan.span.window, report=True) as reader:
             span = _capped(reader, plan.span, plan.as_of_us)
             corrected = _has_corrections(reader, span)
-            plan = _settled(reader, replace(plan, span=span))
-            if (rows := self._sums.rows(reader, plan, corrected=corrected)) is not None:
+            tables = self._engine.facts.tables_of(reader, span.window)
+            plan = _settled(reader, replace(plan, span=span), tables)
+            if (rows := self._sums.rows(reader, plan, tables, corrected=corrected)) is not None:
                 return _aggregates(plan, list(zip(*rows, strict=True)))
-            answer = _aggregates(plan, _answered(reader, plan, corrected=corrected))
+            answer = _aggregates(plan, _answered(reader, plan, tables, corrected=corrected))
             self._sums.meet(plan, len(answer.buckets))
             return answer
 
     def lines(self, plan: LinePlan) -> list[BucketLine]:
-        with self._snapshot(report=True) as reader:
+        with self._snapshot(plan.counted.span.window, report=True) as reader:
             span = _capped(reader, plan.counted.span, plan.counted.as_of_us)
             plan = replace(plan, counted=replace(plan.counted, span=span))
             (charged,) = _rows(reader, line_sql.charged(span))
@@ -80,12 +82,14 @@ class DuckUsageStore:
         return self._engine.last_commits.of(org_ids)
 
     def list_events(self, plan: ListPlan) -> EventSlice:
-        with self._snapshot() as reader:
+        with self._snapshot(None if plan.as_of_us is None else plan.span.window) as reader:
             span = plan.span if plan.after is not None else _capped(reader, plan.span, plan.as_of_us)
-            plan = _settled(reader, replace(plan, span=span))
+            tables = self._engine.facts.tables_of(reader, span.window)
+            plan = _settled(reader, replace(plan, span=span), tables)
             total: int | None = None
             if plan.offset > _FAR_OFFSET:
-                days = _rows(reader, usage_sql.counted_by_day(plan, corrected=_has_corrections(reader, plan.span)))
+                corrected = _has_corrections(reader, plan.span)
+                days = _rows(reader, usage_sql.counted_by_day(plan, tables, corrected=corrected))
                 total = sum(events for _, events in days)
                 if plan.offset >= total:
                     return EventSlice((), None, total)
@@ -99,7 +103,7 @@ class DuckUsageStore:
     def find_event(
         self, reach: Reach, uid: str, as_of_us: int | None, *, with_voided: bool = False
     ) -> EventRecord | None:
-        with self._snapshot() as reader:
+        with self._snapshot(STORABLE) as reader:
             span = _capped(reader, Span(reach.org_ids, STORABLE, with_voided=with_voided), as_of_us)
             found = read_events(
                 reader,
@@ -109,8 +113,10 @@ class DuckUsageStore:
 
     def export(self, plan: ListPlan, file_format: FileFormat, path: Path, *, events_max: int) -> int:
         # As long as it takes: its events have a bound of their own.
-        with self._turns.taken(report=True, export=True), arrivals.reading(self._engine) as reader:
-            plan = _settled(reader, replace(plan, span=_capped(reader, plan.span, plan.as_of_us)))
+        window = plan.span.window
+        with self._turns.taken(report=True, export=True), arrivals.reading(self._engine, window) as reader:
+            tables = self._engine.facts.tables_of(reader, window)
+            plan = _settled(reader, replace(plan, span=_capped(reader, plan.span, plan.as_of_us)), tables)
             corrected = _has_corrections(reader, plan.span)
             count = self._total(reader, plan)
             if count <= events_max:
@@ -118,11 +124,14 @@ class DuckUsageStore:
         return count
 
     @contextmanager
-    def _snapshot(self, *, report: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
-        """One transaction, so that what is in force and the facts are read as of the same commit."""
+    def _snapshot(self, window: TimeWindow | None, *, report: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+        """One transaction, so that what is in force and the facts are read as of the same commit.
+
+        `window` as in `arrivals.reading`.
+        """
         with (
             self._turns.taken(report=report),
-            arrivals.reading(self._engine) as reader,
+            arrivals.reading(self._engine, window) as reader,
             bounded(reader, self._timeout_seconds),
         ):
             yield reader
@@ -137,7 +146,8 @@ class DuckUsageStore:
         if known is None or not known.serves(until):
             known = InOrder(0, 0)
         if known.until < until:
-            ((more,),) = _rows(reader, usage_sql.counted_between(plan, known.until, until))
+            tables = self._engine.facts.tables_of(reader, plan.span.window)
+            ((more,),) = _rows(reader, usage_sql.counted_between(plan, known.until, until, tables))
             known = InOrder(until, known.given + more)
             self._totals.remember(question, known)
         corrected = _has_corrections(reader, plan.span)
@@ -155,15 +165,20 @@ class DuckUsageStore:
             if not candidates:
                 return ()
             plan = _narrowed(plan, [instant for instant, _ in candidates])
+            self._engine.facts.reach(reader, plan.span.window)
             uids = [uid for _, uid in candidates] if len(candidates) <= _CANDIDATES_MAX else None
             if uids and not plan.offset and len(uids) <= plan.limit:
                 # To ask costs less than half of what it saves, and few instants have a correction.
                 corrected = _has_corrections(reader, plan.span)
                 return read_events(reader, usage_sql.listed_events(columns, plan, uids, corrected=corrected))
         if plan.offset or uids:
-            found = _rows(reader, usage_sql.newest(plan, uids, corrected=_has_corrections(reader, plan.span)))
+            found: Sequence[tuple[Any, ...]] = ()
+            for some in self._newest_first(reader, plan):
+                found = _rows(reader, usage_sql.newest(some, uids, corrected=_has_corrections(reader, some.span)))
+                if len(found) > plan.limit:
+                    break
             return _listed(reader, columns, plan, found)
-        page = self._near_page(reader, columns, plan) or _searched(reader, columns, plan)
+        page = self._near_page(reader, columns, plan) or self._searched(reader, columns, plan)
         if len(page) > plan.limit:
             self._ends.remember(plan, page[: _enough(plan)][-1].occurred_at_us)
         return page[: plan.limit + 1]
@@ -179,12 +194,32 @@ class DuckUsageStore:
         if end_us is None:
             return ()
         near = _narrowed(plan, [end_us, plan.span.window.end_us - 1])
+        self._engine.facts.reach(reader, near.span.window)
         corrected = _has_corrections(reader, near.span)
         most = 2 * _enough(plan)
         page = read_events(
             reader, usage_sql.listed_events(columns, near, corrected=corrected) + Sql("LIMIT ?", (most,))
         )
         return page if plan.limit < len(page) < most else ()
+
+    def _searched(
+        self, reader: duckdb.DuckDBPyConnection, columns: Sequence[str], plan: ListPlan
+    ) -> Sequence[EventRecord]:
+        page: Sequence[EventRecord] = ()
+        for some in self._newest_first(reader, plan):
+            page = _searched(reader, columns, some)
+            if len(page) > plan.limit:
+                break
+        return page
+
+    def _newest_first(self, reader: duckdb.DuckDBPyConnection, plan: ListPlan) -> Iterator[ListPlan]:
+        """The plan less the time of volumes, and, if its page is not full then, the whole plan: those are shown now."""
+        window = plan.span.window
+        since_us = self._engine.facts.end_of_volumes(reader, window)
+        if window.start_us < since_us < window.end_us:
+            yield _narrowed(plan, [since_us, window.end_us - 1])
+        self._engine.facts.reach(reader, window)
+        yield plan
 
 
 def _searched(reader: duckdb.DuckDBPyConnection, columns: Sequence[str], plan: ListPlan) -> Sequence[EventRecord]:
@@ -207,14 +242,16 @@ def _enough(plan: ListPlan) -> int:
     return plan.limit + plan.limit // 4 + _MORE
 
 
-def _answered(reader: duckdb.DuckDBPyConnection, plan: AggregatePlan, *, corrected: bool) -> Sequence[Sequence[Any]]:
+def _answered(
+    reader: duckdb.DuckDBPyConnection, plan: AggregatePlan, tables: Sequence[str], *, corrected: bool
+) -> Sequence[Sequence[Any]]:
     """The columns of `usage_sql.aggregate`."""
     if plan.group_by:
         # There may be very many rows. Sums have 128 bits, nearly all have room in 64, which are but copied.
-        in_64_bits = usage_sql.aggregate(plan, corrected=corrected, in_64_bits=True)
+        in_64_bits = usage_sql.aggregate(plan, tables, corrected=corrected, in_64_bits=True)
         if columns := _with_room(plan, column_stream.stream(reader, in_64_bits)):
             return columns
-    return list(zip(*_rows(reader, usage_sql.aggregate(plan, corrected=corrected)), strict=True))
+    return list(zip(*_rows(reader, usage_sql.aggregate(plan, tables, corrected=corrected)), strict=True))
 
 
 def _with_room(plan: AggregatePlan, parts: Iterable[Sequence[Sequence[Any]]]) -> list[MutableSequence[Any]] | None:
@@ -265,22 +302,21 @@ def _lookup_keys(plan: ListPlan) -> tuple[list[bytes], list[bytes]]:
     return identities, requests
 
 
-def _settled(reader: duckdb.DuckDBPyConnection, plan: _Plan) -> _Plan:
+def _settled(reader: duckdb.DuckDBPyConnection, plan: _Plan, tables: Sequence[str]) -> _Plan:
     """The plan without what "either" in its conditions does not need: one column alone is searched many times as fast.
 
     Most often a user is meant whose id is no end user's, or the other way round.
     """
 
+    def is_used(dimension: Dimension, values: Sequence[Value]) -> bool:
+        return any(_rows(reader, usage_sql.has_any(plan.span, dimension, values, table))[0][0] for table in tables)
+
     def settled(condition: Condition) -> Condition:
         if len(condition.dimensions) == 1 or condition.excluded:
             return condition
         last = condition.dimensions[-1]
-        used = [
-            dimension
-            for dimension in condition.dimensions
-            if _rows(reader, usage_sql.has_any(plan.span, dimension, condition.values))[0][0]
-        ]
-        return replace(condition, dimensions=tuple(used) or (last,))
+        used = tuple(dimension for dimension in condition.dimensions if is_used(dimension, condition.values))
+        return replace(condition, dimensions=used or (last,))
 
     return replace(plan, conditions=tuple(map(settled, plan.conditions)))
 

@@ -58,17 +58,18 @@ def newest(connection: duckdb.DuckDBPyConnection) -> Run:
     return Run(*row)
 
 
-def next_run(connection: duckdb.DuckDBPyConnection, rows: int) -> Run | None:
-    """The oldest `rows` that were not put in order yet, with the rest of their last commit; None while there are fewer.
+def next_run(connection: duckdb.DuckDBPyConnection, least: int, most: int) -> Run | None:
+    """The oldest facts that were not put in order yet, with the rest of their last commit; None while they are fewer.
 
     Events that wait in `arrivals` end it: their commits may be older than those of corrections among the facts.
     """
     (waiting_from,) = _present(connection.execute(f"SELECT coalesce(min(seq), {_LAST_SEQ}) FROM arrivals").fetchone())
     arrived = "FROM facts WHERE run = 0 AND seq < ?"
     (count,) = _present(connection.execute(f"SELECT count(*) {arrived}", [waiting_from]).fetchone())
-    if count < rows:
+    if count < least:
         return None
-    row = connection.execute(f"SELECT seq {arrived} ORDER BY seq LIMIT 1 OFFSET ?", [waiting_from, rows - 1]).fetchone()
+    last = min(count, most) - 1
+    row = connection.execute(f"SELECT seq {arrived} ORDER BY seq LIMIT 1 OFFSET ?", [waiting_from, last]).fetchone()
     return Run(newest(connection).number + 1, _present(row)[0])
 
 

@@ -5,7 +5,7 @@ import time
 import duckdb
 
 from tallybook.core.errors import Overloaded
-from tallybook.storage.duckdb import key_generations, runs
+from tallybook.storage.duckdb import key_generations, runs, volumes
 from tallybook.storage.duckdb.engine import DuckEngine
 
 _INTERRUPT_SECONDS = 0.02
@@ -17,20 +17,33 @@ _RUNS_OF_KEYS = 4
 fewer, each new key has more filters to pass."""
 
 
-class Sealer:
-    """`rows`: how many must have arrived for a run. More take more memory at once, fewer leave more to read later."""
+_RUNS_OF_A_VOLUME = 32
+"""With more a question about the newest facts has more groups of rows to pass, with fewer one about all more tables."""
 
-    def __init__(self, engine: DuckEngine, *, rows: int) -> None:
+_MOVED_PART = 8
+"""When a volume is closed facts that are in no run are moved, and nothing is written meanwhile: one part of so many of
+a run at most."""
+
+
+class Sealer:
+    """`rows`: how many must have arrived for a run. More take more memory at once, fewer leave more to read later.
+
+    `volume_runs`: how many runs have the facts of a volume.
+    """
+
+    def __init__(self, engine: DuckEngine, *, rows: int, volume_runs: int = _RUNS_OF_A_VOLUME) -> None:
         self._engine = engine
         self._rows = rows
+        self._volume_rows = volume_runs * rows
         self._stopped = False
         self._connection: duckdb.DuckDBPyConnection | None = None
 
     def seal(self) -> bool:
-        """Adds the next run or generation; whether there was one. Reads are exact meanwhile, and the writer goes on.
+        """Adds the next run or generation, or closes a volume; whether any was due.
 
-        Raises `Overloaded` when the file is closed or reopened, `StorageFull`. If it is interrupted, by the end of the
-        process too, each fact stays where it was appended or in the run, and each key under the primary key.
+        Reads are exact meanwhile, and the writer goes on. Raises `Overloaded` when the file is closed or reopened,
+        `StorageFull`. If it is interrupted, by the end of the process too, each fact stays where it was appended or in
+        the run, and each key under the primary key.
         """
         with self._engine.beside() as connection:
             self._connection = connection
@@ -47,34 +60,37 @@ class Sealer:
             time.sleep(_INTERRUPT_SECONDS)
 
     def _seal(self, connection: duckdb.DuckDBPyConnection) -> bool:
-        if not self._engine.shows_all_facts:
+        if not self._engine.facts.are_all:
             self._remove_replaced(connection, runs.newest(connection))  # which was not done, or has failed
         # Keys first: where facts come faster than they are put in order, a run is always due, and the index of keys
         # would grow with every event.
         if self._add_generation(connection):
             return True
-        run = self._add_next(connection)
-        if run is None:
-            return False
-        self._remove_replaced(connection, run)
-        return True
+        is_full = volumes.events_in_runs(connection) >= self._volume_rows
+        # Its last runs are smaller and smaller, until few arrive while one is added.
+        run = self._add_next(connection, max(1, self._rows // _MOVED_PART) if is_full else self._rows)
+        if run is not None:
+            self._remove_replaced(connection, run)
+        elif is_full:
+            self._engine.close_volume()
+        return is_full or run is not None
 
-    def _add_next(self, connection: duckdb.DuckDBPyConnection) -> runs.Run | None:
+    def _add_next(self, connection: duckdb.DuckDBPyConnection, least: int) -> runs.Run | None:
         connection.execute("BEGIN")
-        run = runs.next_run(connection, self._rows)
+        run = runs.next_run(connection, least, self._rows)
         if run is None:
             connection.execute("ROLLBACK")
             return None
         runs.add(connection, run)
         # While a large commit is made any reader may see rows of it, one that began before as well (DuckDB 2.0).
-        self._engine.show_facts(runs.shown_while_added(run))
+        self._engine.facts.show(runs.shown_while_added(run))
         try:
             self._await_earlier_reads(connection)
             connection.execute("COMMIT")
         except BaseException:
-            self._engine.show_facts(None)
+            self._engine.facts.show(None)
             raise
-        self._engine.show_facts(runs.shown_while_removed(run))
+        self._engine.facts.show(runs.shown_while_removed(run))
         return run
 
     def _await_earlier_reads(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -99,4 +115,4 @@ class Sealer:
         connection.execute("BEGIN")
         runs.remove_replaced(connection, run)
         connection.execute("COMMIT")
-        self._engine.show_facts(None)
+        self._engine.facts.show(None)

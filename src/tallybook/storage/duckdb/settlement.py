@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
+from tallybook.analytics.plan import STORABLE
+from tallybook.core.time_window import TimeWindow
 from tallybook.settlement.model import SOURCE_CONFIRMED, SOURCE_RECORDED, Link
 from tallybook.settlement.store import BilledEvent
 from tallybook.storage.duckdb import arrivals
@@ -39,14 +41,15 @@ class DuckBilledEvents:
         instants = [link.occurred_at_us for link in links]
         uids = [UUID(bytes=link.uid) for link in links]
         wanted = f"occurred_at BETWEEN ? AND ? AND org_id = ? AND uid IN ({', '.join('?' * len(uids))})"
-        with self._billed(wanted, [min(instants), max(instants), org_id, *uids]) as parts:
+        window = TimeWindow(min(instants), max(instants) + 1)
+        with self._billed(wanted, [min(instants), max(instants), org_id, *uids], window=window) as parts:
             return [event for part in parts for event in part]
 
     @contextmanager
     def _billed(
-        self, wanted: str, parameters: Sequence[Any], order: str = ""
+        self, wanted: str, parameters: Sequence[Any], order: str = "", window: TimeWindow = STORABLE
     ) -> Iterator[Iterator[Sequence[BilledEvent]]]:
-        with arrivals.reading(self._engine) as reader:
+        with arrivals.reading(self._engine, window) as reader:
             found = reader.execute(f"{_BILLED} WHERE {wanted} AND revision = 1 {order}", parameters)
             yield ([_billed(row) for row in part] for part in iter(lambda: found.fetchmany(_ROWS), []))
 

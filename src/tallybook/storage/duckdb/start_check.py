@@ -23,7 +23,7 @@ def read_through(engine: DuckEngine, seconds: float) -> None:
         timer = threading.Timer(seconds, reader.interrupt)
         timer.start()
         try:
-            for table in (*_TABLES, engine.facts):
+            for table in (*_TABLES, *engine.facts.tables):
                 if time.monotonic() < until:
                     reader.execute(
                         f"SELECT bit_xor(hash(stored)) FROM {table} AS stored WHERE rowid % {_ROWS} = 0"

@@ -32,17 +32,19 @@ class RememberedSums:
     def __init__(self) -> None:
         self._known: Remembered[InOrder[_Sums]] = Remembered(_REMEMBERED_ROWS, lambda known: 1 + len(known.given))
 
-    def rows(self, reader: duckdb.DuckDBPyConnection, plan: AggregatePlan, *, corrected: bool) -> list[Row] | None:
+    def rows(
+        self, reader: duckdb.DuckDBPyConnection, plan: AggregatePlan, tables: Sequence[str], *, corrected: bool
+    ) -> list[Row] | None:
         """The rows of the answer; None if they are to be asked for as a whole, as for the first time."""
         inner = _inner(plan)
         known = self._known.of(_question(inner))
         if known is None or not known.serves(until := runs.newest(reader).until):
             return None
         if known.until < until:
-            more = _sums(reader, plan, usage_sql.sums_between(inner, known.until, until))
+            more = _sums(reader, plan, usage_sql.sums_between(inner, known.until, until, tables))
             known = InOrder(until, _together(known.given, more))
             self._known.remember(_question(inner), known)
-        besides = usage_sql.sums_besides(plan, inner.span.window, until, corrected=corrected)
+        besides = usage_sql.sums_besides(plan, inner.span.window, until, tables, corrected=corrected)
         return _in_force(_together(known.given, _sums(reader, plan, besides)))[: plan.rows_max + 1]
 
     def meet(self, plan: AggregatePlan, rows: int) -> None:

@@ -9,7 +9,7 @@ from tallybook.analytics.query import MEASURES, Condition, Dimension, Measure, V
 from tallybook.core.counters import COUNTERS, PARTS, Aggregate
 from tallybook.core.time_window import DAY_US, TimeWindow
 from tallybook.storage.duckdb import key_generations
-from tallybook.storage.duckdb.in_force import Sql, facts, in_force, is_voided, joined, one_of, superseded
+from tallybook.storage.duckdb.in_force import SHOWN, Sql, facts, in_force, is_voided, joined, one_of, superseded
 from tallybook.storage.duckdb.key_filters import Places
 
 _REQUESTS = "coalesce(requests, 1)"
@@ -101,15 +101,16 @@ def columns_of(wanted: Sequence[str] | None) -> Sequence[str]:
     return EVENT_COLUMNS if wanted is None else (*_OF_EACH, *wanted)
 
 
-def aggregate(plan: AggregatePlan, *, corrected: bool, in_64_bits: bool = False) -> Sql:
+def aggregate(plan: AggregatePlan, tables: Sequence[str] = SHOWN, *, corrected: bool, in_64_bits: bool = False) -> Sql:
     """Rows of (bucket, grouped values…, measures…), ascending by bucket and group, None last.
 
-    `in_64_bits`: a number that does not fit is None.
+    `tables`: those of the facts; of a plan that does not add up only what is shown is read. `in_64_bits`: a number that
+    does not fit is None.
     """
     measures = [MEASURES[name] for name in plan.measures]
     keys, values, conditions = grouping(plan), _values_of(plan), conditions_of(plan)
     if adds_up(plan):
-        rows = addends(plan.span, conditions, keys, values, corrected=corrected)
+        rows = addends(plan.span, conditions, keys, values, tables, corrected=corrected)
     else:
         rows = _selected(keys, "1", values) + in_force(plan.span, corrected=corrected) + conditions
     numbers = [_number(measure, value(number)) for number, measure in enumerate(measures)]
@@ -130,20 +131,27 @@ def adds_up(plan: AggregatePlan) -> bool:
     return all(_adds_up(MEASURES[name]) for name in plan.measures)
 
 
-def sums_between(plan: AggregatePlan, after: int, until: int) -> Sql:
+def sums_between(plan: AggregatePlan, after: int, until: int, tables: Sequence[str]) -> Sql:
     """Rows of (bucket, grouped values…, facts, sums…), in no order, of the facts of these commits, in force or not."""
-    return _sums(plan, [_added(plan, plan.span, Sql("fact.seq > ? AND fact.seq <= ?", (after, until)))])
+    commits = Sql("fact.seq > ? AND fact.seq <= ?", (after, until))
+    return _sums(plan, [_added(plan, plan.span, commits, table) for table in tables])
 
 
-def sums_besides(plan: AggregatePlan, window: TimeWindow, until: int, *, corrected: bool) -> Sql:
+def sums_besides(plan: AggregatePlan, window: TimeWindow, until: int, tables: Sequence[str], *, corrected: bool) -> Sql:
     """As `sums_between`, of all that `aggregate` counts besides the facts of the window and the commits `until` then.
 
-    With those the rows add up to the facts in force. The window is a part of the plan's.
+    With those the rows add up to the facts in force. The window is a part of the plan's. Facts after `until`, the end
+    of a run, are in no volume.
     """
     whole = plan.span.window
     edges = TimeWindow(whole.start_us, window.start_us), TimeWindow(window.end_us, whole.end_us)
     added = [_added(plan, replace(plan.span, window=window), Sql("fact.seq > ?", (until,)))]
-    added += [_added(plan, replace(plan.span, window=edge)) for edge in edges if edge.start_us < edge.end_us]
+    added += [
+        _added(plan, replace(plan.span, window=edge), table=table)
+        for edge in edges
+        if edge.start_us < edge.end_us
+        for table in tables
+    ]
     if corrected:
         added.append(_superseded(plan.span, conditions_of(plan), grouping(plan), _values_of(plan)))
     return _sums(plan, added)
@@ -159,8 +167,8 @@ def _sums(plan: AggregatePlan, added: Iterable[Sql]) -> Sql:
     )
 
 
-def _added(plan: AggregatePlan, span: Span, commits: Sql | None = None) -> Sql:
-    return _selected(grouping(plan), "1", _values_of(plan)) + facts(span, commits) + conditions_of(plan)
+def _added(plan: AggregatePlan, span: Span, commits: Sql | None = None, table: str = "facts") -> Sql:
+    return _selected(grouping(plan), "1", _values_of(plan)) + facts(span, commits, table) + conditions_of(plan)
 
 
 def _values_of(plan: AggregatePlan) -> list[str]:
@@ -177,14 +185,24 @@ def conditions_of(plan: AggregatePlan) -> Sql:
     return _and(map(_holds, plan.conditions))
 
 
-def addends(span: Span, conditions: Sql, keys: Sequence[Sql], values: Sequence[str], *, corrected: bool) -> Sql:
+def addends(
+    span: Span,
+    conditions: Sql,
+    keys: Sequence[Sql],
+    values: Sequence[str],
+    tables: Sequence[str] = SHOWN,
+    *,
+    corrected: bool,
+) -> Sql:
     """Rows of `key(0)…`, `present`, `value(0)…` whose sums are those of the facts in force.
 
     What is superseded stands among them twice, as it was and with its opposite. `present` adds up to how many facts
     are in force. `corrected` as in `in_force`, but several times as fast: no uid is read.
     """
-    rows = _selected(keys, "1", values) + facts(span) + conditions
-    return rows + Sql("UNION ALL") + _superseded(span, conditions, keys, values) if corrected else rows
+    rows = [_selected(keys, "1", values) + facts(span, table=table) + conditions for table in tables]
+    if corrected:
+        rows.append(_superseded(span, conditions, keys, values))
+    return joined(" UNION ALL ", rows)
 
 
 def _superseded(span: Span, conditions: Sql, keys: Sequence[Sql], values: Sequence[str]) -> Sql:
@@ -289,10 +307,10 @@ def _keyed(where: str, keys: Sequence[bytes]) -> Sql:
 _APART_MAX = 4
 
 
-def counted_by_day(plan: ListPlan, *, corrected: bool) -> Sql:
+def counted_by_day(plan: ListPlan, tables: Sequence[str], *, corrected: bool) -> Sql:
     """Rows of (day since 1970, events listed), newest first."""
     days = [Sql(f"occurred_at // {DAY_US}")]
-    rows = addends(plan.span, _and(_list_conditions(plan)), days, [], corrected=corrected)
+    rows = addends(plan.span, _and(_list_conditions(plan)), days, [], tables, corrected=corrected)
     return (
         Sql(f"SELECT {key(0)}, sum(present) FROM (")
         + rows
@@ -309,18 +327,21 @@ def counted(plan: ListPlan, *, after: int, corrected: bool) -> Sql:
     return Sql("SELECT (") + counted_facts + Sql(") - (SELECT count(*)") + superseded(plan.span) + conditions + Sql(")")
 
 
-def counted_between(plan: ListPlan, after: int, until: int) -> Sql:
+def counted_between(plan: ListPlan, after: int, until: int, tables: Sequence[str]) -> Sql:
     """How many facts of these commits a plan lists, in force or not."""
-    return _counted_facts(plan, Sql("fact.seq > ? AND fact.seq <= ?", (after, until)))
+    commits = Sql("fact.seq > ? AND fact.seq <= ?", (after, until))
+    counts = [Sql("(") + _counted_facts(plan, commits, table) + Sql(")") for table in tables]
+    return Sql("SELECT") + joined(" + ", counts)
 
 
-def _counted_facts(plan: ListPlan, commits: Sql) -> Sql:
-    return Sql("SELECT count(*)") + facts(plan.span, commits) + _and(_list_conditions(plan))
+def _counted_facts(plan: ListPlan, commits: Sql, table: str = "facts") -> Sql:
+    return Sql("SELECT count(*)") + facts(plan.span, commits, table) + _and(_list_conditions(plan))
 
 
-def has_any(span: Span, dimension: Dimension, values: Iterable[Value]) -> Sql:
-    """Whether any fact of the span, in force or not, has one of the values."""
-    return Sql("SELECT EXISTS (SELECT 1") + facts(span) + _and([one_of(f"fact.{dimension}", values)]) + Sql(")")
+def has_any(span: Span, dimension: Dimension, values: Iterable[Value], table: str) -> Sql:
+    """Whether any fact of the span in that table, in force or not, has one of the values."""
+    found = facts(span, table=table) + _and([one_of(f"fact.{dimension}", values)])
+    return Sql("SELECT EXISTS (SELECT 1") + found + Sql(")")
 
 
 def _bucket(slices: Slices | None) -> Sql:

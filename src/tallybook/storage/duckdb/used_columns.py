@@ -16,6 +16,10 @@ class UsedColumns:
         self._names: frozenset[str] = frozenset()
         self._telling = threading.Lock()
 
+    @property
+    def names(self) -> frozenset[str]:
+        return self._names
+
     def of(self, names: Iterable[str]) -> list[str]:
         """Those of the names, in their order."""
         known = self._names
@@ -27,12 +31,16 @@ class UsedColumns:
             with self._telling:  # readers tell too, of what waits: none may undo what another has said
                 self._names = self._names.union(names)
 
-    def read(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Adds those of the file."""
-        names = [name for name, *_ in connection.execute("DESCRIBE facts").fetchall()]
+    def read(self, connection: duckdb.DuckDBPyConnection, tables: Iterable[str]) -> None:
+        """Adds those of these tables of facts."""
+        for table in tables:
+            self._read(connection, table)
+
+    def _read(self, connection: duckdb.DuckDBPyConnection, table: str) -> None:
+        names = [name for name, *_ in connection.execute(f"DESCRIBE {table}").fetchall()]
         columns = ", ".join(map("stats({})".format, names))
         try:
-            known = connection.execute(f"SELECT {columns} FROM facts LIMIT 1").fetchone()
+            known = connection.execute(f"SELECT {columns} FROM {table} LIMIT 1").fetchone()
         except duckdb.Error:  # damaged: that is told when it is read, and it may hold anything
             self.tell(names)
             return

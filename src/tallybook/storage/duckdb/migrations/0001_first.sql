@@ -50,6 +50,13 @@ CREATE TABLE runs (                   -- facts put again in order: by org and ti
     events      BIGINT NOT NULL       -- how many rows it has
 );
 
+CREATE TABLE volumes (                -- facts of the past in tables of their own, `facts_1` and so on
+    number      INTEGER NOT NULL,     -- from 1
+    until       INTEGER NOT NULL,     -- the last run in it
+    first_at    BIGINT NOT NULL,      -- the least of its `occurred_at`
+    last_at     BIGINT NOT NULL       -- and the greatest
+);
+
 CREATE TABLE arrivals (               -- small commits that are not in `facts` yet; every reader adds them by itself
     seq         BIGINT NOT NULL,
     recorded_at BIGINT NOT NULL,
