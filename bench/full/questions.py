@@ -14,18 +14,20 @@ from typing import Any
 from bench import server
 from bench.full import store
 from tallybook.analytics.answer import EventPage, UsagePage
-from tallybook.analytics.plan import STORABLE
 from tallybook.analytics.query import DEFAULT_MEASURES, Condition, Dimension, EventQuery, Reach, UsageQuery
 from tallybook.analytics.service import UsageService
 from tallybook.core.clock import SystemClock
 from tallybook.core.paging import Cursors
-from tallybook.core.time_window import DAY_US, HOUR_US, MINUTE_US, Bucket
+from tallybook.core.time_window import DAY_US, HOUR_US, MINUTE_US, Bucket, TimeWindow, parse_instant
 from tallybook.server import tune_process
 from tallybook.storage.duckdb.engine import DuckEngine
 from tallybook.storage.duckdb.limits import Limits
 from tallybook.storage.duckdb.reading import DuckUsageStore
 
 REACH = Reach("bench", (store.ORG,))
+_EVER = TimeWindow(0, parse_instant("2200-01-01T00:00:00Z"))
+_DAYS_90 = TimeWindow(store.END_US - 90 * DAY_US, store.END_US)
+"""All there are of 10 million events, and as many of any more."""
 OF_USER = (Condition((Dimension.USER_ID,), (store.BUSIEST_USER,)),)
 
 Rows = list[tuple[Any, ...]]
@@ -33,7 +35,7 @@ Rows = list[tuple[Any, ...]]
 
 @dataclass(frozen=True)
 class Question:
-    """`asked` answers through the analytics room, as dialects take it, `sql` by hand.
+    """`asked` answers through the analytics room, as dialects take it, `sql` by hand, over the facts of the `window`.
 
     `rows` of the answer: the same values in the same order.
     `bar_ms`: of the median. `path`: the same question over HTTP, in a form for each number: a server remembers what it
@@ -44,6 +46,7 @@ class Question:
     asked: Callable[[UsageService], Any]
     rows: Callable[[Any], Rows]
     sql: str
+    window: TimeWindow
     bar_ms: int
     path: Callable[[int], str]
 
@@ -60,25 +63,10 @@ def questions() -> Sequence[Question]:
             (Dimension.USER_ID, Dimension.API_KEY_ID, Dimension.MODEL),
             bar_ms=300,
         ),
-        Question(
-            "newest 50 of a user",
-            _newest,
-            _uids,
-            _NEWEST,
-            60,
-            lambda _: f"/v1/events?user_id={store.BUSIEST_USER}&limit=50",
-        ),
-        Question(
-            "exact total of a user",
-            _total,
-            _rows,
-            _TOTAL,
-            60,
-            lambda number: (
-                f"/v1/usage/query?start={number}&end=2200-01-01T00:00:00Z&bucket=all"
-                f"&measures=events&user_id={store.BUSIEST_USER}"
-            ),
-        ),
+        _newest("newest 50 of a user", _EVER),
+        _newest("newest 50 of a user, 90 days", _DAYS_90),
+        _counted("exact total of a user", _EVER),
+        _counted("exact total of a user, 90 days", _DAYS_90),
     )
 
 
@@ -115,6 +103,7 @@ def _compared(
 ) -> dict[str, Any]:
     def by_hand() -> Rows:
         with engine.reading() as reader:
+            engine.facts.reach(reader, question.window)
             return reader.execute(question.sql).fetchall()
 
     rows = question.rows(question.asked(service()))
@@ -152,8 +141,6 @@ _IN_FORCE = (
     f" WHERE org_id = '{store.ORG}'"
 )
 _OF_USER = f"{_IN_FORCE} AND user_id = '{store.BUSIEST_USER}'"
-_NEWEST = f"SELECT uid::VARCHAR {_OF_USER} ORDER BY occurred_at DESC, uid DESC LIMIT 50"
-_TOTAL = f"SELECT 0, count(*) {_OF_USER}"
 _MEASURES = (
     "sum(coalesce(requests, 1)), coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0),"
     " coalesce(sum(cache_read_tokens), 0), coalesce(sum(cache_write_tokens), 0), coalesce(sum(cost), 0),"
@@ -195,7 +182,8 @@ def _reported(
     def with_measures(number: int) -> str:
         return f"{path}&measures={','.join(_ORDERS[number % len(_ORDERS)])}"
 
-    return Question(name, lambda service: service.query(query), _rows, sql, bar_ms, with_measures)
+    window = TimeWindow(start_us, store.END_US)
+    return Question(name, lambda service: service.query(query), _rows, sql, window, bar_ms, with_measures)
 
 
 _ORDERS = list(permutations(DEFAULT_MEASURES))
@@ -206,14 +194,34 @@ def _rows(page: UsagePage) -> Rows:
     return list(zip(buckets, *page.groups, *page.numbers, strict=True))
 
 
-def _newest(service: UsageService) -> EventPage:
-    return service.list_events(EventQuery(REACH, conditions=OF_USER, limit=50))
+def _newest(name: str, window: TimeWindow) -> Question:
+    query = EventQuery(REACH, window.start_us, window.end_us, OF_USER, limit=50)
+    sql = f"SELECT uid::VARCHAR {_OF_USER} {_within(window)} ORDER BY occurred_at DESC, uid DESC LIMIT 50"
+
+    def path(number: int) -> str:
+        return f"/v1/events?user_id={store.BUSIEST_USER}&limit=50{_stated(window, number)}"
+
+    return Question(name, lambda service: service.list_events(query), _uids, sql, window, 60, path)
+
+
+def _counted(name: str, window: TimeWindow) -> Question:
+    query = UsageQuery(REACH, window.start_us, window.end_us, Bucket.ALL, conditions=OF_USER, measures=("events",))
+    sql = f"SELECT 0, count(*) {_OF_USER} {_within(window)}"
+
+    def path(number: int) -> str:
+        return f"/v1/usage/query?bucket=all&measures=events&user_id={store.BUSIEST_USER}{_stated(window, number)}"
+
+    return Question(name, lambda service: service.query(query), _rows, sql, window, 60, path)
+
+
+def _within(window: TimeWindow) -> str:
+    return "" if window is _EVER else f"AND occurred_at >= {window.start_us} AND occurred_at < {window.end_us}"
+
+
+def _stated(window: TimeWindow, number: int) -> str:
+    """In a form for each number: the start moves by seconds before anything was recorded, or hardly so."""
+    return f"&start={window.start_us // 10**6 + number}&end={window.end_us // 10**6}"
 
 
 def _uids(page: EventPage) -> Rows:
     return [(event.uid,) for event in page.events]
-
-
-def _total(service: UsageService) -> UsagePage:
-    query = UsageQuery(REACH, STORABLE.start_us, STORABLE.end_us, Bucket.ALL, conditions=OF_USER, measures=("events",))
-    return service.query(query)

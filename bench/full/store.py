@@ -17,7 +17,7 @@ import duckdb
 from bench import server
 from tallybook.core.time_window import DAY_US, parse_instant
 from tallybook.metering.identity import identity_of, request_key_of
-from tallybook.storage.duckdb import key_generations
+from tallybook.storage.duckdb import key_generations, volumes
 from tallybook.storage.duckdb.engine import attached
 from tallybook.storage.duckdb.runs import STRETCH
 
@@ -33,6 +33,8 @@ BUSIEST_USER = "user_0"
 """Has 6 % of all events."""
 RUN = 1_000_000
 """Events that are in order together."""
+VOLUME = 16_000_000
+"""Events of a volume."""
 UNORDERED = 400_000
 """The newest, which are not in order yet: fewer than the server would put in order at once."""
 GENERATION = 2_000_000
@@ -102,6 +104,10 @@ def _make(folder: Path, events: int) -> None:
         for run, first in enumerate(range(0, events - rest, RUN), start=1):
             _add(store, run, first, min(first + RUN, events - rest), events)
             store.execute(_RUN, [run])
+            if volumes.events_in_runs(store) >= VOLUME:
+                store.execute("BEGIN")
+                volumes.close(store, _OF_FACTS)
+                store.execute("COMMIT")
             _add_generation(store)
         _add(store, 0, events - rest, events, events)
         _add_generation(store)  # else the server would, while it is being asked
