@@ -106,7 +106,7 @@ def _make(folder: Path, events: int) -> None:
             store.execute(_RUN, [run])
             if volumes.events_in_runs(store) >= VOLUME:
                 store.execute("BEGIN")
-                volumes.close(store, _OF_FACTS)
+                volumes.close(store)
                 store.execute("COMMIT")
             _add_generation(store)
         _add(store, 0, events - rest, events, events)

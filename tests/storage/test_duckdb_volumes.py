@@ -70,10 +70,10 @@ def test_the_last_runs_of_a_volume_are_small(shelf: Shelf) -> None:
     shelf.store.maintain()
     assert shelf.sealer.seal()
     assert [events for _, _, events in shelf.runs()] == [ROWS, ROWS // 2]
-    shelf.add(ROWS + ROWS // 2, ROWS // 8 - 1)
+    shelf.add(ROWS + ROWS // 2, ROWS // 16 - 1)
     shelf.store.maintain()
     assert shelf.sealer.seal()
-    assert table_counts(shelf) == [ROWS // 8 - 1, ROWS + ROWS // 2]
+    assert table_counts(shelf) == [ROWS // 16 - 1, ROWS + ROWS // 2]
 
 
 def test_a_read_that_began_before_sees_the_facts_where_they_were(shelf: Shelf) -> None:

@@ -118,7 +118,7 @@ class DuckEngine:
     def close_volume(self) -> None:
         """Closes the next volume (`volumes.close`), where reads that begin find its facts. Raises `StorageFull`."""
         with self._undone_on_error() as writer:
-            volume = volumes.close(writer, self.used_columns.names)
+            volume = volumes.close(writer)
             with self.facts.closing(volume):
                 writer.execute("COMMIT")
 

@@ -86,7 +86,8 @@ def add(connection: duckdb.DuckDBPyConnection, run: Run) -> None:
 
 
 def _add_facts(connection: duckdb.DuckDBPyConnection, run: Run) -> None:
-    arrived, columns = _arrived(run), ", ".join(_held(connection, run))
+    arrived = _arrived(run)
+    columns = ", ".join(columns_with_values(connection, arrived))
     connection.execute(_PLACES.format(arrived=arrived, stretch=STRETCH))
     (count,) = _present(connection.execute("SELECT count(*) FROM places").fetchone())
     for first in range(0, count, _PART):
@@ -115,14 +116,11 @@ def shown_now(connection: duckdb.DuckDBPyConnection) -> str | None:
     return shown_while_removed(run) if is_twice else None
 
 
-def _held(connection: duckdb.DuckDBPyConnection, run: Run) -> list[str]:
-    """The columns, but for `run`, in which any fact of the run has a value.
-
-    Of 130 most events use some forty, and all of a run's are in memory at once when they are put in order.
-    """
+def columns_with_values(connection: duckdb.DuckDBPyConnection, where: str) -> list[str]:
+    """The columns, but for `run`, in which any of these facts has a value: of 130 most events use some forty."""
     names = [name for name, *_ in connection.execute("DESCRIBE facts").fetchall() if name != "run"]
     counts = ", ".join(map("count({})".format, names))
-    held = _present(connection.execute(f"SELECT {counts} FROM facts WHERE {_arrived(run)}").fetchone())
+    held = _present(connection.execute(f"SELECT {counts} FROM facts WHERE {where}").fetchone())
     return [name for name, count in zip(names, held, strict=True) if count]
 
 

@@ -20,7 +20,7 @@ fewer, each new key has more filters to pass."""
 _RUNS_OF_A_VOLUME = 32
 """With more a question about the newest facts has more groups of rows to pass, with fewer one about all more tables."""
 
-_MOVED_PART = 8
+_MOVED_PART = 16
 """When a volume is closed facts that are in no run are moved, and nothing is written meanwhile: one part of so many of
 a run at most."""
 

@@ -16,10 +16,6 @@ class UsedColumns:
         self._names: frozenset[str] = frozenset()
         self._telling = threading.Lock()
 
-    @property
-    def names(self) -> frozenset[str]:
-        return self._names
-
     def of(self, names: Iterable[str]) -> list[str]:
         """Those of the names, in their order."""
         known = self._names

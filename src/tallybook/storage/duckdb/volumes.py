@@ -5,12 +5,12 @@ where its facts are of another time. It is closed in one commit, which renames t
 facts that are in no run yet.
 """
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import duckdb
 
 from tallybook.core.time_window import TimeWindow
+from tallybook.storage.duckdb import runs
 
 
 class Volume(NamedTuple):
@@ -43,19 +43,17 @@ def events_in_runs(connection: duckdb.DuckDBPyConnection) -> int:
     return int(events)
 
 
-def close(writer: duckdb.DuckDBPyConnection, columns: Iterable[str]) -> Volume:
-    """Closes the next one: all that is in runs. No fact of a run may still stand where it was appended.
-
-    `columns`: all that hold a value in the facts that are in no run, which should be few.
-    """
+def close(writer: duckdb.DuckDBPyConnection) -> Volume:
+    """Closes the next one: all that is in runs. No fact of a run may still stand where it was appended."""
     ((number,),) = writer.execute("SELECT count(*) + 1 FROM volumes").fetchall()
     table = f"facts_{number}"
     ((definition,),) = writer.execute("SELECT sql FROM duckdb_tables() WHERE table_name = 'facts'").fetchall()
+    columns = ", ".join(runs.columns_with_values(writer, "run = 0"))
     writer.execute(f"ALTER TABLE facts RENAME TO {table}")
     writer.execute(definition)
-    names = ", ".join(columns)
-    writer.execute(f"INSERT INTO facts ({names}) SELECT {names} FROM {table} WHERE run = 0")
-    writer.execute(f"DELETE FROM {table} WHERE run = 0")
+    if columns:  # none if all facts are in runs
+        writer.execute(f"INSERT INTO facts ({columns}) SELECT {columns} FROM {table} WHERE run = 0")
+        writer.execute(f"DELETE FROM {table} WHERE run = 0")
     writer.execute(
         "INSERT INTO volumes SELECT ?, (SELECT max(number) FROM runs), min(occurred_at), max(occurred_at)"
         f" FROM {table}",
