@@ -3,6 +3,7 @@
 import random
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import cycle, groupby
 from operator import itemgetter
 from pathlib import Path
@@ -55,16 +56,9 @@ class Shelf:
             return reader.execute("SELECT number, until, events FROM runs ORDER BY number").fetchall()
 
 
-@pytest.fixture
-def shelf(tmp_path: Path) -> Iterator[Shelf]:
-    opened = Shelf(tmp_path / "events.duckdb")
-    yield opened
-    opened.store.close()
-
-
-def test_no_read_is_wrong_while_runs_are_added_and_volumes_closed(tmp_path: Path) -> None:
-    """Readers count without pause; run it again with every new DuckDB, whose large commits are not atomic to them."""
-    shelf = Shelf(tmp_path / "events.duckdb", volume_runs=2)
+@contextmanager
+def counted_without_pause(shelf: Shelf) -> Iterator[threading.Thread]:
+    """Several readers count, and the thread that is returned seals: no count may be wrong."""
     wrong: list[tuple[int, ...]] = []
     reads = [0] * READERS
     done = threading.Event()
@@ -84,16 +78,32 @@ def test_no_read_is_wrong_while_runs_are_added_and_volumes_closed(tmp_path: Path
     threads.append(threading.Thread(target=seal))
     for thread in threads:
         thread.start()
-    added, counts = 0, cycle((700, 700, 6_500))  # fewer than are spread at once, so that some wait; a group of rows
-    while len(shelf.runs()) < SWAPS and threads[-1].is_alive():
-        more = next(counts)
-        shelf.add(added, more)
-        added += more
-    done.set()
-    for thread in threads:
-        thread.join()
+    try:
+        yield threads[-1]
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
     assert wrong == []
     assert min(reads) > 0
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Iterator[Shelf]:
+    opened = Shelf(tmp_path / "events.duckdb")
+    yield opened
+    opened.store.close()
+
+
+def test_no_read_is_wrong_while_runs_are_added_and_volumes_closed(tmp_path: Path) -> None:
+    """Readers count without pause; run it again with every new DuckDB, whose large commits are not atomic to them."""
+    shelf = Shelf(tmp_path / "events.duckdb", volume_runs=2)
+    added, counts = 0, cycle((700, 700, 6_500))  # fewer than are spread at once, so that some wait; a group of rows
+    with counted_without_pause(shelf) as sealing:
+        while len(shelf.runs()) < SWAPS and sealing.is_alive():
+            more = next(counts)
+            shelf.add(added, more)
+            added += more
     assert shelf.counted() == (added, added, added)
     assert len(shelf.engine.facts.tables) > 1
     shelf.store.close()

@@ -1,10 +1,10 @@
 """Facts in order go into closed volumes, and every question finds them there."""
 
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from tallybook.analytics.plan import STORABLE, AggregatePlan, ListPlan, Span
@@ -15,13 +15,13 @@ from tallybook.metering.event import Status
 from tallybook.storage.duckdb import arrivals, volumes
 from tallybook.storage.duckdb.limits import Limits
 from tallybook.storage.duckdb.reading import DuckUsageStore
+from tallybook.storage.duckdb.start_check import read_through
 from tests.conftest import LONG
 from tests.storage.facts import JAN_1, DuckBook, Fact
 from tests.storage.suites.event_store import told
-from tests.storage.test_duckdb_sealing import Shelf
+from tests.storage.test_duckdb_sealing import Shelf, counted_without_pause
 
 ROWS = 1_600
-READERS = 3
 CLOSINGS = 20 if LONG else 3
 
 
@@ -133,36 +133,22 @@ def test_it_is_all_there_when_the_file_is_opened_again(shelf: Shelf, tmp_path: P
 
 
 def test_no_read_is_wrong_while_volumes_are_closed(shelf: Shelf) -> None:
-    wrong: list[tuple[int, ...]] = []
-    reads = [0] * READERS
-    done = threading.Event()
-
-    def count(reader: int) -> None:
-        while not done.is_set():
-            facts, different, keys = counted = shelf.counted()
-            reads[reader] += 1
-            if facts != keys or different != keys:
-                wrong.append(counted)
-
-    def seal() -> None:
-        while not done.is_set():
-            shelf.sealer.seal()
-
-    threads = [threading.Thread(target=count, args=(number,)) for number in range(READERS)]
-    threads.append(threading.Thread(target=seal))
-    for thread in threads:
-        thread.start()
     added = 0
-    while len(shelf.engine.facts.tables) <= CLOSINGS and threads[-1].is_alive():
-        shelf.add(added, ROWS + 7)
-        added += ROWS + 7
-        time.sleep(0.2)  # so that few are left when a run has been added
-    done.set()
-    for thread in threads:
-        thread.join()
-    assert wrong == []
-    assert min(reads) > 0
+    with counted_without_pause(shelf) as sealing:
+        while len(shelf.engine.facts.tables) <= CLOSINGS and sealing.is_alive():
+            shelf.add(added, ROWS + 7)
+            added += ROWS + 7
+            time.sleep(0.2)  # so that few are left when a run has been added
     assert shelf.counted() == (added, added, added)
+
+
+def test_the_check_at_a_start_reads_volumes(shelf: Shelf) -> None:
+    fill_volume(shelf, 0)
+    read_through(shelf.engine, 60)
+    with shelf.engine.transaction() as writer:
+        writer.execute("DROP TABLE facts_1")
+    with pytest.raises(duckdb.CatalogException, match="facts_1"):
+        read_through(shelf.engine, 60)
 
 
 def test_a_failed_close_changes_nothing(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,6 @@ _RUNS_OF_KEYS = 4
 """A generation has as many keys as so many runs have facts: if more, each checkpoint has more of an index to write; if
 fewer, each new key has more filters to pass."""
 
-
 _RUNS_OF_A_VOLUME = 32
 """With more a question about the newest facts has more groups of rows to pass, with fewer one about all more tables."""
 

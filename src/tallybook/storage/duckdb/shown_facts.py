@@ -24,9 +24,10 @@ class _Shown:
 
 
 class ShownFacts:
-    """Of the file that is attached as `schema`. No statement knows of it.
+    """Of the file that is attached as `schema`.
 
-    A read whose `facts` are not just the table has a temporary view of that name, inside its own transaction.
+    A read whose `facts` are not just the table has a temporary view of that name, inside its own transaction, so that
+    no statement need know of it. One that is to be planned quickly names the tables of volumes instead (`tables_of`).
     """
 
     def __init__(self, schema: str) -> None:
@@ -58,7 +59,7 @@ class ShownFacts:
             self._next = _Shown(where, closed)
 
     def show(self, where: str | None) -> None:
-        """To the reads that begin from now on, of the table: None: all."""
+        """To the reads that begin from now on, these rows of the table; None: all."""
         with self._beginning:
             self._next = replace(self._next, where=where)
 
@@ -95,7 +96,7 @@ class ShownFacts:
         return ["facts", *map(self._table_of, self._hidden(reader, window))]
 
     def end_of_volumes(self, reader: duckdb.DuckDBPyConnection, window: TimeWindow) -> int:
-        """From which instant on no volume holds facts of the window that the reader is not shown; 0: from ever."""
+        """From this instant on, in microseconds, the reader is shown all facts of the window; 0 if it is shown all."""
         return max((each.last_us + 1 for each in self._hidden(reader, window)), default=0)
 
     def _hidden(self, reader: duckdb.DuckDBPyConnection, window: TimeWindow) -> list[Volume]:

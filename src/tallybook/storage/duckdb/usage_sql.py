@@ -101,7 +101,7 @@ def columns_of(wanted: Sequence[str] | None) -> Sequence[str]:
     return EVENT_COLUMNS if wanted is None else (*_OF_EACH, *wanted)
 
 
-def aggregate(plan: AggregatePlan, tables: Sequence[str] = SHOWN, *, corrected: bool, in_64_bits: bool = False) -> Sql:
+def aggregate(plan: AggregatePlan, tables: Sequence[str], *, corrected: bool, in_64_bits: bool = False) -> Sql:
     """Rows of (bucket, grouped values…, measures…), ascending by bucket and group, None last.
 
     `tables`: those of the facts; of a plan that does not add up only what is shown is read. `in_64_bits`: a number that

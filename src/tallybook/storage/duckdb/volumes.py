@@ -36,7 +36,7 @@ def closed(connection: duckdb.DuckDBPyConnection) -> tuple[Volume, ...]:
 
 
 def events_in_runs(connection: duckdb.DuckDBPyConnection) -> int:
-    """Those that are in no volume yet."""
+    """How many are in runs, but in no volume yet."""
     ((events,),) = connection.execute(
         "SELECT coalesce(sum(events), 0) FROM runs WHERE number > (SELECT coalesce(max(until), 0) FROM volumes)"
     ).fetchall()
