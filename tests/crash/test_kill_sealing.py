@@ -16,7 +16,7 @@ FLUSH = 300
 WRITER = f"""
 import sys, threading, time
 from pathlib import Path
-from tallybook.storage.duckdb import events
+from tallybook.storage.duckdb import events, sealing
 from tallybook.storage.duckdb.engine import DuckEngine
 from tallybook.storage.duckdb.events import DuckEventStore
 from tallybook.storage.duckdb.sealing import Sealer
@@ -26,6 +26,7 @@ from tests.storage.suites.event_store import told
 from tests.submissions import Submitter
 
 events._RENEWED_FROM = 1_000
+sealing._MOVED_PART = 1  # a volume is closed however many facts arrive meanwhile
 engine = DuckEngine(Path(sys.argv[1]), memory="500MB", threads=2, query_memory="128MB")
 store = DuckEventStore(engine, StillClock(), wal_bytes_max=2**20, disk_reserve_bytes=0)
 submit = Submitter(StillClock())

@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from tallybook.core.errors import Overloaded
-from tallybook.storage.duckdb import arrivals, runs
+from tallybook.storage.duckdb import arrivals, runs, sealing
 from tallybook.storage.duckdb.engine import DuckEngine
 from tallybook.storage.duckdb.events import DuckEventStore
 from tallybook.storage.duckdb.sealing import Sealer
@@ -95,12 +95,15 @@ def shelf(tmp_path: Path) -> Iterator[Shelf]:
     opened.store.close()
 
 
-def test_no_read_is_wrong_while_runs_are_added_and_volumes_closed(tmp_path: Path) -> None:
+def test_no_read_is_wrong_while_runs_are_added_and_volumes_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Readers count without pause; run it again with every new DuckDB, whose large commits are not atomic to them."""
+    monkeypatch.setattr(sealing, "_MOVED_PART", 1)  # closed however many facts arrive meanwhile
     shelf = Shelf(tmp_path / "events.duckdb", volume_runs=2)
     added, counts = 0, cycle((700, 700, 6_500))  # fewer than are spread at once, so that some wait; a group of rows
-    with counted_without_pause(shelf) as sealing:
-        while len(shelf.runs()) < SWAPS and sealing.is_alive():
+    with counted_without_pause(shelf) as sealer:
+        while len(shelf.runs()) < SWAPS and sealer.is_alive():
             more = next(counts)
             shelf.add(added, more)
             added += more

@@ -76,6 +76,21 @@ def test_the_last_runs_of_a_volume_are_small(shelf: Shelf) -> None:
     assert table_counts(shelf) == [ROWS // 16 - 1, ROWS + ROWS // 2]
 
 
+def test_last_runs_that_do_not_become_smaller_are_not_added(shelf: Shelf) -> None:
+    """Where facts come nearly as fast as they are put in order small runs without end would make it worse."""
+    shelf.add(0, ROWS)
+    assert shelf.sealer.seal()
+    shelf.add(ROWS, ROWS // 2 + 1)
+    shelf.store.maintain()
+    assert not shelf.sealer.seal()
+    shelf.add(2 * ROWS, ROWS // 2)
+    shelf.store.maintain()
+    assert shelf.sealer.seal()
+    assert [events for _, _, events in shelf.runs()] == [ROWS, ROWS + 1]
+    assert shelf.sealer.seal()
+    assert table_counts(shelf) == [0, 2 * ROWS + 1]
+
+
 def test_a_read_that_began_before_sees_the_facts_where_they_were(shelf: Shelf) -> None:
     shelf.add(0, ROWS)
     assert shelf.sealer.seal()
@@ -134,11 +149,12 @@ def test_it_is_all_there_when_the_file_is_opened_again(shelf: Shelf, tmp_path: P
 
 def test_no_read_is_wrong_while_volumes_are_closed(shelf: Shelf) -> None:
     added = 0
-    with counted_without_pause(shelf) as sealing:
-        while len(shelf.engine.facts.tables) <= CLOSINGS and sealing.is_alive():
+    with counted_without_pause(shelf) as sealer:
+        for volumes_before in range(CLOSINGS):
             shelf.add(added, ROWS + 7)
             added += ROWS + 7
-            time.sleep(0.2)  # so that few are left when a run has been added
+            while len(shelf.engine.facts.tables) == volumes_before + 1 and sealer.is_alive():
+                time.sleep(0.01)
     assert shelf.counted() == (added, added, added)
 
 

@@ -58,19 +58,41 @@ def newest(connection: duckdb.DuckDBPyConnection) -> Run:
     return Run(*row)
 
 
+def events_of_newest(connection: duckdb.DuckDBPyConnection) -> int:
+    """How many facts the last run has; 0 if there is none."""
+    (events,) = _present(connection.execute("SELECT coalesce(max_by(events, number), 0) FROM runs").fetchone())
+    return events
+
+
 def next_run(connection: duckdb.DuckDBPyConnection, least: int, most: int) -> Run | None:
     """The oldest facts that were not put in order yet, with the rest of their last commit; None while they are fewer.
 
     Events that wait in `arrivals` end it: their commits may be older than those of corrections among the facts.
     """
-    (waiting_from,) = _present(connection.execute(f"SELECT coalesce(min(seq), {_LAST_SEQ}) FROM arrivals").fetchone())
-    arrived = "FROM facts WHERE run = 0 AND seq < ?"
-    (count,) = _present(connection.execute(f"SELECT count(*) {arrived}", [waiting_from]).fetchone())
+    count, waiting_from = _unordered(connection)
     if count < least:
         return None
-    last = min(count, most) - 1
-    row = connection.execute(f"SELECT seq {arrived} ORDER BY seq LIMIT 1 OFFSET ?", [waiting_from, last]).fetchone()
-    return Run(newest(connection).number + 1, _present(row)[0])
+    (until,) = _present(
+        connection.execute(
+            "SELECT seq FROM facts WHERE run = 0 AND seq < ? ORDER BY seq LIMIT 1 OFFSET ?",
+            [waiting_from, min(count, most) - 1],
+        ).fetchone()
+    )
+    return Run(newest(connection).number + 1, until)
+
+
+def unordered(connection: duckdb.DuckDBPyConnection) -> int:
+    """How many facts the next run may have."""
+    return _unordered(connection)[0]
+
+
+def _unordered(connection: duckdb.DuckDBPyConnection) -> tuple[int, int]:
+    """And the first commit that may not be in it."""
+    (waiting_from,) = _present(connection.execute(f"SELECT coalesce(min(seq), {_LAST_SEQ}) FROM arrivals").fetchone())
+    (count,) = _present(
+        connection.execute("SELECT count(*) FROM facts WHERE run = 0 AND seq < ?", [waiting_from]).fetchone()
+    )
+    return count, waiting_from
 
 
 def add(connection: duckdb.DuckDBPyConnection, run: Run) -> None:

@@ -65,14 +65,21 @@ class Sealer:
         # would grow with every event.
         if self._add_generation(connection):
             return True
-        is_full = volumes.events_in_runs(connection) >= self._volume_rows
-        # Its last runs are smaller and smaller, until few arrive while one is added.
-        run = self._add_next(connection, max(1, self._rows // _MOVED_PART) if is_full else self._rows)
-        if run is not None:
-            self._remove_replaced(connection, run)
-        elif is_full:
-            self._engine.close_volume()
-        return is_full or run is not None
+        least = self._rows
+        if volumes.events_in_runs(connection) >= self._volume_rows:
+            few, unordered = max(1, self._rows // _MOVED_PART), runs.unordered(connection)
+            if unordered < few:
+                self._engine.close_volume()
+                return True
+            # The last runs are smaller and smaller, until few facts arrive while one is added. Where they do not become
+            # so, runs are as large as ever: each has a cost of its own.
+            if unordered <= runs.events_of_newest(connection) // 2:
+                least = few
+        run = self._add_next(connection, least)
+        if run is None:
+            return False
+        self._remove_replaced(connection, run)
+        return True
 
     def _add_next(self, connection: duckdb.DuckDBPyConnection, least: int) -> runs.Run | None:
         connection.execute("BEGIN")
